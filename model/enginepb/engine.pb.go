@@ -371,6 +371,7 @@ type DescribeReply struct {
 	LibraryPath       string                 `protobuf:"bytes,2,opt,name=library_path,json=libraryPath,proto3" json:"library_path,omitempty"`
 	Devices           []string               `protobuf:"bytes,3,rep,name=devices,proto3" json:"devices,omitempty"`
 	FeatureLength     int32                  `protobuf:"varint,4,opt,name=feature_length,json=featureLength,proto3" json:"feature_length,omitempty"` // Of the network, 0 if none was named.
+	CpuFeatures       []string               `protobuf:"bytes,5,rep,name=cpu_features,json=cpuFeatures,proto3" json:"cpu_features,omitempty"`        // Instruction sets of this processor that TensorFlow makes use of.
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -431,6 +432,13 @@ func (x *DescribeReply) GetFeatureLength() int32 {
 		return x.FeatureLength
 	}
 	return 0
+}
+
+func (x *DescribeReply) GetCpuFeatures() []string {
+	if x != nil {
+		return x.CpuFeatures
+	}
+	return nil
 }
 
 type EmbedRequest struct {
@@ -1188,8 +1196,8 @@ type ExportRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Network         *Network               `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
 	Head            *Head                  `protobuf:"bytes,2,opt,name=head,proto3" json:"head,omitempty"`
-	Labels          []string               `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty"`
-	FinalTensorName string                 `protobuf:"bytes,4,opt,name=final_tensor_name,json=finalTensorName,proto3" json:"final_tensor_name,omitempty"` // Name of the softmax, without ":0".
+	FinalTensorName string                 `protobuf:"bytes,3,opt,name=final_tensor_name,json=finalTensorName,proto3" json:"final_tensor_name,omitempty"` // Name of the softmax, without ":0"; for a graph.
+	SavedModel      bool                   `protobuf:"varint,4,opt,name=saved_model,json=savedModel,proto3" json:"saved_model,omitempty"`                 // Ask for a SavedModel instead of a graph.
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1238,13 +1246,6 @@ func (x *ExportRequest) GetHead() *Head {
 	return nil
 }
 
-func (x *ExportRequest) GetLabels() []string {
-	if x != nil {
-		return x.Labels
-	}
-	return nil
-}
-
 func (x *ExportRequest) GetFinalTensorName() string {
 	if x != nil {
 		return x.FinalTensorName
@@ -1252,10 +1253,18 @@ func (x *ExportRequest) GetFinalTensorName() string {
 	return ""
 }
 
+func (x *ExportRequest) GetSavedModel() bool {
+	if x != nil {
+		return x.SavedModel
+	}
+	return false
+}
+
 type ExportReply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Graph         []byte                 `protobuf:"bytes,1,opt,name=graph,proto3" json:"graph,omitempty"`                             // GraphDef: DecodeJpeg/contents:0 to final_tensor_name:0.
-	SavedModel    []byte                 `protobuf:"bytes,2,opt,name=saved_model,json=savedModel,proto3" json:"saved_model,omitempty"` // SavedModel: serving_default takes key and image_bytes, gives key, scores and prediction.
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A GraphDef from DecodeJpeg/contents:0 to final_tensor_name:0, or a SavedModel whose serving_default takes key and
+	// image_bytes and gives key, scores and prediction.
+	Data          []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1290,16 +1299,9 @@ func (*ExportReply) Descriptor() ([]byte, []int) {
 	return file_engine_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *ExportReply) GetGraph() []byte {
+func (x *ExportReply) GetData() []byte {
 	if x != nil {
-		return x.Graph
-	}
-	return nil
-}
-
-func (x *ExportReply) GetSavedModel() []byte {
-	if x != nil {
-		return x.SavedModel
+		return x.Data
 	}
 	return nil
 }
@@ -1307,9 +1309,10 @@ func (x *ExportReply) GetSavedModel() []byte {
 type ClassifyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	GraphPath     string                 `protobuf:"bytes,1,opt,name=graph_path,json=graphPath,proto3" json:"graph_path,omitempty"`          // File that holds a GraphDef as exported.
-	OutputTensor  string                 `protobuf:"bytes,2,opt,name=output_tensor,json=outputTensor,proto3" json:"output_tensor,omitempty"` // For example "final_result:0".
-	Precision     string                 `protobuf:"bytes,3,opt,name=precision,proto3" json:"precision,omitempty"`
-	Pictures      []*Picture             `protobuf:"bytes,4,rep,name=pictures,proto3" json:"pictures,omitempty"`
+	GraphDigest   string                 `protobuf:"bytes,2,opt,name=graph_digest,json=graphDigest,proto3" json:"graph_digest,omitempty"`    // Changes when the file does, so that a model that was replaced is loaded anew.
+	OutputTensor  string                 `protobuf:"bytes,3,opt,name=output_tensor,json=outputTensor,proto3" json:"output_tensor,omitempty"` // For example "final_result:0".
+	Precision     string                 `protobuf:"bytes,4,opt,name=precision,proto3" json:"precision,omitempty"`
+	Pictures      []*Picture             `protobuf:"bytes,5,rep,name=pictures,proto3" json:"pictures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1347,6 +1350,13 @@ func (*ClassifyRequest) Descriptor() ([]byte, []int) {
 func (x *ClassifyRequest) GetGraphPath() string {
 	if x != nil {
 		return x.GraphPath
+	}
+	return ""
+}
+
+func (x *ClassifyRequest) GetGraphDigest() string {
+	if x != nil {
+		return x.GraphDigest
 	}
 	return ""
 }
@@ -1575,12 +1585,13 @@ const file_engine_proto_rawDesc = "" +
 	"\vorientation\x18\x02 \x01(\x05R\vorientation\x12)\n" +
 	"\x04view\x18\x03 \x01(\v2\x15.kaika.engine.v1.ViewR\x04view\"E\n" +
 	"\x0fDescribeRequest\x122\n" +
-	"\anetwork\x18\x01 \x01(\v2\x18.kaika.engine.v1.NetworkR\anetwork\"\xa2\x01\n" +
+	"\anetwork\x18\x01 \x01(\v2\x18.kaika.engine.v1.NetworkR\anetwork\"\xc5\x01\n" +
 	"\rDescribeReply\x12-\n" +
 	"\x12tensorflow_version\x18\x01 \x01(\tR\x11tensorflowVersion\x12!\n" +
 	"\flibrary_path\x18\x02 \x01(\tR\vlibraryPath\x12\x18\n" +
 	"\adevices\x18\x03 \x03(\tR\adevices\x12%\n" +
-	"\x0efeature_length\x18\x04 \x01(\x05R\rfeatureLength\"x\n" +
+	"\x0efeature_length\x18\x04 \x01(\x05R\rfeatureLength\x12!\n" +
+	"\fcpu_features\x18\x05 \x03(\tR\vcpuFeatures\"x\n" +
 	"\fEmbedRequest\x122\n" +
 	"\anetwork\x18\x01 \x01(\v2\x18.kaika.engine.v1.NetworkR\anetwork\x124\n" +
 	"\bpictures\x18\x02 \x03(\v2\x18.kaika.engine.v1.PictureR\bpictures\"?\n" +
@@ -1637,22 +1648,22 @@ const file_engine_proto_rawDesc = "" +
 	"\x11validation_logits\x18\x03 \x03(\x02R\x10validationLogits\x12\x1f\n" +
 	"\vtest_logits\x18\x04 \x03(\x02R\n" +
 	"testLogits\x12#\n" +
-	"\rstopped_early\x18\x05 \x01(\bR\fstoppedEarly\"\xb2\x01\n" +
+	"\rstopped_early\x18\x05 \x01(\bR\fstoppedEarly\"\xbb\x01\n" +
 	"\rExportRequest\x122\n" +
 	"\anetwork\x18\x01 \x01(\v2\x18.kaika.engine.v1.NetworkR\anetwork\x12)\n" +
-	"\x04head\x18\x02 \x01(\v2\x15.kaika.engine.v1.HeadR\x04head\x12\x16\n" +
-	"\x06labels\x18\x03 \x03(\tR\x06labels\x12*\n" +
-	"\x11final_tensor_name\x18\x04 \x01(\tR\x0ffinalTensorName\"D\n" +
-	"\vExportReply\x12\x14\n" +
-	"\x05graph\x18\x01 \x01(\fR\x05graph\x12\x1f\n" +
-	"\vsaved_model\x18\x02 \x01(\fR\n" +
-	"savedModel\"\xa9\x01\n" +
+	"\x04head\x18\x02 \x01(\v2\x15.kaika.engine.v1.HeadR\x04head\x12*\n" +
+	"\x11final_tensor_name\x18\x03 \x01(\tR\x0ffinalTensorName\x12\x1f\n" +
+	"\vsaved_model\x18\x04 \x01(\bR\n" +
+	"savedModel\"!\n" +
+	"\vExportReply\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\xcc\x01\n" +
 	"\x0fClassifyRequest\x12\x1d\n" +
 	"\n" +
-	"graph_path\x18\x01 \x01(\tR\tgraphPath\x12#\n" +
-	"\routput_tensor\x18\x02 \x01(\tR\foutputTensor\x12\x1c\n" +
-	"\tprecision\x18\x03 \x01(\tR\tprecision\x124\n" +
-	"\bpictures\x18\x04 \x03(\v2\x18.kaika.engine.v1.PictureR\bpictures\"@\n" +
+	"graph_path\x18\x01 \x01(\tR\tgraphPath\x12!\n" +
+	"\fgraph_digest\x18\x02 \x01(\tR\vgraphDigest\x12#\n" +
+	"\routput_tensor\x18\x03 \x01(\tR\foutputTensor\x12\x1c\n" +
+	"\tprecision\x18\x04 \x01(\tR\tprecision\x124\n" +
+	"\bpictures\x18\x05 \x03(\v2\x18.kaika.engine.v1.PictureR\bpictures\"@\n" +
 	"\rClassifyReply\x12/\n" +
 	"\x06scores\x18\x01 \x03(\v2\x17.kaika.engine.v1.VectorR\x06scores\"\xa5\x01\n" +
 	"\rFreezeRequest\x12&\n" +

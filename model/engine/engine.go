@@ -1,0 +1,192 @@
+// Package engine is the one place that holds TensorFlow. It answers the contract of package enginepb: it runs base
+// networks over photos, trains softmax layers on their features, and joins both to graphs that other programs can run.
+//
+// It runs in a process of its own, kaika-engine, because libtensorflow exports LLVM symbols that break Mesa's drivers
+// in a process that also draws a window, and so that a crash in TensorFlow ends a child only.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	tf "github.com/tensorflow/tensorflow/tensorflow/go"
+	graphpb "github.com/wamuir/graft/tensorflow/core/framework/graph_go_proto"
+
+	"kaika/model/enginepb"
+	"kaika/model/graph"
+)
+
+// Server answers the engine's contract. The zero value is ready; it is safe for concurrent use.
+type Server struct {
+	enginepb.UnimplementedEngineServer
+
+	mu     sync.Mutex
+	loaded []*slot // The networks in memory, the one used last at the end.
+}
+
+// slot is a network that is loaded, or being loaded.
+type slot struct {
+	key   string
+	ready sync.Once
+	users sync.WaitGroup
+	net   *network
+	err   error
+}
+
+// keep is how many networks stay loaded: a base network and a trained model, and one more of either.
+const keep = 3
+
+// use gives a loaded network for the time of one call.
+func (s *Server) use(key string, load func() (*network, error), do func(*network) error) error {
+	s.mu.Lock()
+	var at *slot
+	if i := slices.IndexFunc(s.loaded, func(l *slot) bool { return l.key == key }); i >= 0 {
+		at = s.loaded[i]
+		s.loaded = append(slices.Delete(s.loaded, i, i+1), at)
+	} else {
+		at = &slot{key: key}
+		s.loaded = append(s.loaded, at)
+	}
+	at.users.Add(1)
+	var old *slot
+	if len(s.loaded) > keep {
+		old = s.loaded[0]
+		s.loaded = slices.Delete(s.loaded, 0, 1)
+	}
+	s.mu.Unlock()
+	defer at.users.Done()
+
+	var closed error
+	if old != nil {
+		old.users.Wait()
+		if old.net != nil {
+			closed = old.net.close()
+		}
+	}
+	at.ready.Do(func() { at.net, at.err = load() })
+	if at.err != nil {
+		s.mu.Lock()
+		s.loaded = slices.DeleteFunc(s.loaded, func(l *slot) bool { return l == at })
+		s.mu.Unlock()
+		return at.err
+	}
+	return errors.Join(do(at.net), closed)
+}
+
+// base gives the network of a description, loaded.
+func (s *Server) base(n *enginepb.Network, do func(*network) error) error {
+	if n == nil {
+		return errors.New("the request names no base network")
+	}
+	return s.use("base:"+n.String(), func() (*network, error) {
+		extractor, err := extractor(n)
+		if err != nil {
+			return nil, err
+		}
+		return load(extractor, n.GetBottleneckTensor(), n.GetPrecision())
+	}, do)
+}
+
+func extractor(n *enginepb.Network) (*graphpb.GraphDef, error) {
+	base, err := graph.Load(n.GetGraphPath())
+	if err != nil {
+		return nil, fmt.Errorf("loading the base network: %w", err)
+	}
+	extractor, err := graph.Extractor(base, description(n))
+	if err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", n.GetGraphPath(), err)
+	}
+	return extractor, nil
+}
+
+func description(n *enginepb.Network) graph.Network {
+	return graph.Network{
+		Input: n.GetInputTensor(), Bottleneck: n.GetBottleneckTensor(),
+		Size: int(n.GetInputSize()), Mean: n.GetMean(), Scale: n.GetScale(),
+	}
+}
+
+// Embed computes feature vectors, see the contract.
+func (s *Server) Embed(ctx context.Context, r *enginepb.EmbedRequest) (*enginepb.EmbedReply, error) {
+	reply := &enginepb.EmbedReply{}
+	err := s.base(r.GetNetwork(), func(n *network) (err error) {
+		reply.Vectors, err = n.run(ctx, r.GetPictures(), int(r.GetNetwork().GetBatchSize()))
+		return err
+	})
+	return reply, err
+}
+
+// classifyBatch is how many photos pass through a trained model at once.
+const classifyBatch = 8
+
+// Classify computes scores, see the contract.
+func (s *Server) Classify(ctx context.Context, r *enginepb.ClassifyRequest) (*enginepb.ClassifyReply, error) {
+	key := fmt.Sprintf("model:%s\x00%s\x00%s\x00%s", r.GetGraphPath(), r.GetGraphDigest(), r.GetOutputTensor(), r.GetPrecision())
+	reply := &enginepb.ClassifyReply{}
+	err := s.use(key, func() (*network, error) {
+		g, err := graph.Load(r.GetGraphPath())
+		if err != nil {
+			return nil, fmt.Errorf("loading the model: %w", err)
+		}
+		n, err := load(g, r.GetOutputTensor(), r.GetPrecision())
+		if err != nil {
+			return nil, fmt.Errorf("loading %s: %w", r.GetGraphPath(), err)
+		}
+		return n, nil
+	}, func(n *network) (err error) {
+		reply.Scores, err = n.run(ctx, r.GetPictures(), classifyBatch)
+		return err
+	})
+	return reply, err
+}
+
+// Describe tells about the library and a network, see the contract.
+func (s *Server) Describe(ctx context.Context, r *enginepb.DescribeRequest) (_ *enginepb.DescribeReply, err error) {
+	defer recoverTo(&err)
+	reply := &enginepb.DescribeReply{
+		TensorflowVersion: tf.Version(), LibraryPath: libraryPath(), CpuFeatures: cpuFeatures(),
+	}
+	if reply.Devices, err = devices(); err != nil {
+		return nil, err
+	}
+	if r.GetNetwork() == nil {
+		return reply, nil
+	}
+	err = s.base(r.GetNetwork(), func(n *network) error {
+		length, err := n.length(ctx)
+		reply.FeatureLength = int32(length) //nolint:gosec // a feature length is small.
+		return err
+	})
+	return reply, err
+}
+
+// Export joins a base network and a head, see the contract.
+func (s *Server) Export(_ context.Context, r *enginepb.ExportRequest) (*enginepb.ExportReply, error) {
+	n := r.GetNetwork()
+	head := graph.Head{Weights: r.GetHead().GetWeights(), Bias: r.GetHead().GetBias()}
+	if r.GetSavedModel() {
+		base, err := graph.Load(n.GetGraphPath())
+		if err != nil {
+			return nil, fmt.Errorf("loading the base network: %w", err)
+		}
+		saved, err := graph.SavedModel(base, description(n), head)
+		if err != nil {
+			return nil, fmt.Errorf("making the SavedModel: %w", err)
+		}
+		data, err := graph.Marshal(saved)
+		return &enginepb.ExportReply{Data: data}, err
+	}
+	extractor, err := extractor(n)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := graph.WithHead(extractor, n.GetBottleneckTensor(), head, r.GetFinalTensorName())
+	if err != nil {
+		return nil, err
+	}
+	data, err := graph.Marshal(whole)
+	return &enginepb.ExportReply{Data: data}, err
+}
