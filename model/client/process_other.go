@@ -1,0 +1,8 @@
+//go:build !unix
+
+package client
+
+import "os/exec"
+
+// ownGroup does nothing: this system has no process groups.
+func ownGroup(*exec.Cmd) {}
