@@ -1,0 +1,129 @@
+package trained
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Writer collects the files of a model in a temporary folder beside the place where the model is to be; Commit puts
+// them there all at once.
+type Writer struct {
+	dir   string // The place.
+	stage string // The temporary folder.
+}
+
+// CheckPlace tells whether a model may be written to a folder: it is missing, empty, or holds a model, which will be
+// replaced.
+func CheckPlace(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the model cannot be written to %s: %w", dir, err)
+	case len(entries) == 0:
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
+		return fmt.Errorf("%s already holds other files, which Kaika leaves alone: choose another --output_dir", dir)
+	}
+	return nil
+}
+
+// NewWriter begins to write a model. The folder it is in is made if it is missing.
+func NewWriter(dir string) (*Writer, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the model's folder: %w", err)
+	}
+	if err := CheckPlace(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // a folder of the user's own, as any program makes it.
+		return nil, fmt.Errorf("making the folder for the model: %w", err)
+	}
+	stage, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the model: %w", err)
+	}
+	return &Writer{dir: dir, stage: stage}, nil
+}
+
+// Path gives the place of a file of the model until Commit.
+func (w *Writer) Path(name string) string { return filepath.Join(w.stage, name) }
+
+// File writes a file of the model.
+func (w *Writer) File(name string, data []byte) error {
+	if err := os.WriteFile(w.Path(name), data, 0o644); err != nil { //nolint:gosec // a model is not secret.
+		return fmt.Errorf("writing the model: %w", err)
+	}
+	return nil
+}
+
+// Discard removes what was not committed; after Commit it does nothing.
+func (w *Writer) Discard() error {
+	if err := os.RemoveAll(w.stage); err != nil {
+		return fmt.Errorf("removing an unfinished model: %w", err)
+	}
+	return nil
+}
+
+// Commit writes model.json and puts the folder in its place. An older model there is replaced; if that fails, it stays.
+func (w *Writer) Commit(m Model) error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the model: %w", err)
+	}
+	if err := w.File(ModelFile, append(data, '\n')); err != nil {
+		return err
+	}
+	if err := os.Chmod(w.stage, 0o755); err != nil { //nolint:gosec // MkdirTemp makes it for the owner only; a model is not secret.
+		return fmt.Errorf("writing the model: %w", err)
+	}
+	old := w.stage + "-old"
+	err = os.Rename(w.dir, old)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replacing the model in %s: %w", w.dir, err)
+	}
+	replaced := err == nil
+	if err := os.Rename(w.stage, w.dir); err != nil {
+		err = fmt.Errorf("putting the model into %s: %w", w.dir, err)
+		if replaced {
+			err = errors.Join(err, os.Rename(old, w.dir))
+		}
+		return err
+	}
+	if replaced {
+		if err := os.RemoveAll(old); err != nil {
+			return fmt.Errorf("removing the model that was replaced: %w", err)
+		}
+	}
+	return nil
+}
+
+// WriteFile writes a file by way of a temporary one, so that it is never half there. Missing folders are made.
+func WriteFile(path string, data []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a folder of the user's own, as any program makes it.
+		return fmt.Errorf("making the folder for %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("writing %s: %w", path, errors.Join(err, os.Remove(f.Name())))
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
