@@ -1,0 +1,134 @@
+// Package app is the composition root: it reads flags, finds folders, sets up the log and signals, and wires the core to
+// the engine. It knows every other package; none knows it.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// version is set when the program is linked.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is an error in how the program was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// errAnswered ends the program with exit code 1 when everything was said already.
+var errAnswered = errors.New("some photos could not be answered for")
+
+// Main runs the program with its arguments, without its name, and gives the exit code: 0 done, 1 failed, 2 wrong use.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, args, stdin, stdout, stderr)
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := &environment{stdin: stdin, stdout: stdout, terminal: newTerminal(stderr)}
+	root := newRoot(e)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	e.terminal.clear()
+	if closeErr := e.close(); err == nil {
+		err = closeErr
+	}
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errAnswered):
+		return exitFailed
+	case ctx.Err() != nil:
+		e.terminal.say("stopped. What was computed until now is kept: the same command goes on from there")
+		return exitFailed
+	case errors.As(err, &usage):
+		e.terminal.say(err.Error())
+		return exitUsage
+	default:
+		e.terminal.say(err.Error())
+		return exitFailed
+	}
+}
+
+func newRoot(e *environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kaika",
+		Short: "Turns photos into a classifier on your own machine",
+		Long: `Kaika turns photos into a classifier on your own machine: give it a folder that
+holds a folder of photos for each label, and it retrains the last layer of a
+pre-trained network, then says what is on new photos.`,
+		Example: `  kaika dataset fetch flower_photos
+  kaika retrain --image_dir flower_photos --output_dir flowers-model
+  kaika classify --model flowers-model PHOTO.jpg`,
+		Version:           version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q: kaika --help lists them", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return e.open(c.Context())
+		},
+	}
+	root.SetVersionTemplate("kaika {{.Version}}\n")
+	root.PersistentFlags().StringVar(&e.logLevel, "log_level", "warn", "what is said of the inner workings: debug, info, warn or error; all of it is in the log file")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
+	})
+	// retrain.py writes its flags with underscores; hyphens work as well.
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "-", "_"))
+	})
+	root.AddCommand(newRetrain(e), newClassify(e), newEvaluate(e), newModels(e), newDataset(e), newDoctor(e))
+	return root
+}
+
+// noArguments is for commands that take flags only.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no argument %q: %s --help lists the flags", c.CommandPath(), args[0], c.CommandPath())}
+	}
+	return nil
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q: %s --help lists them", args[0], c.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}

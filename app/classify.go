@@ -1,0 +1,230 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kaika/core/classify"
+)
+
+// classifyFlags are those of kaika classify.
+type classifyFlags struct {
+	model, precision string
+	json, csv        bool
+	top              int
+}
+
+func newClassify(e *environment) *cobra.Command {
+	var flags classifyFlags
+	c := &cobra.Command{
+		Use:   "classify --model FOLDER PHOTO|FOLDER|- ...",
+		Short: "Say what is on photos",
+		Long: `Says what is on photos by a model that kaika retrain wrote. A folder stands for all
+photos in it; - reads one photo from the standard input. A file that is no photo
+gets its reason and the exit code is 1, the others are answered.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("name at least one photo or folder, or - for the standard input")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case flags.model == "":
+				return usageError{errors.New("model is missing: give the folder that kaika retrain wrote")}
+			case flags.json && flags.csv:
+				return usageError{errors.New("json and csv cannot both be asked for")}
+			case flags.top < 0:
+				return usageError{errors.New("top must be 0 (all labels) or more")}
+			case flags.precision != "" && flags.precision != "float32" && flags.precision != "bfloat16":
+				return usageError{fmt.Errorf("precision must be float32 or bfloat16, not %q", flags.precision)}
+			}
+			return e.classify(c.Context(), flags, args)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&flags.model, "model", "", "model folder")
+	f.IntVar(&flags.top, "top", 5, "labels a photo; 0 for all")
+	f.BoolVar(&flags.json, "json", false, "print the answers as JSON")
+	f.BoolVar(&flags.csv, "csv", false, "print the answers as CSV")
+	f.StringVar(&flags.precision, "precision", "", "arithmetic of the network: float32 or bfloat16 (default as trained)")
+	return c
+}
+
+func (e *environment) classify(ctx context.Context, flags classifyFlags, args []string) error {
+	c, err := classify.Open(ctx, flags.model, flags.precision, e.engine)
+	if err != nil {
+		return err //nolint:wrapcheck // a sentence for the user already.
+	}
+	files, err := classify.List(ctx, args)
+	if err != nil {
+		return err //nolint:wrapcheck // a sentence for the user already.
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("there is no photo in %s", strings.Join(args, ", "))
+	}
+	top := flags.top
+	if top == 0 || top > len(c.Labels) {
+		top = len(c.Labels)
+	}
+	out := bufio.NewWriter(e.stdout)
+	var table answers
+	switch {
+	case flags.json:
+		table = &jsonAnswers{out: out}
+	case flags.csv:
+		table = newCSVAnswers(out, top)
+	case len(files) == 1:
+		table = &oneAnswer{out: out}
+	default:
+		table = &lineAnswers{out: out}
+	}
+	done, failed, began := 0, 0, time.Now()
+	err = c.Files(ctx, files, e.stdin, func(a classify.Answer) error {
+		if a.Error != nil {
+			failed++
+		}
+		a.Predictions = a.Predictions[:min(top, len(a.Predictions))]
+		if err := table.add(a); err != nil {
+			return err
+		}
+		if done++; len(files) > 1 {
+			e.terminal.progress(done == len(files), "classified %d of %d photos%s%s",
+				done, len(files), rate(began, done), eta(began, done, len(files)))
+		}
+		return nil
+	})
+	// Also after an error: what was answered is to be read.
+	err = errors.Join(err, table.end(), out.Flush())
+	if err == nil && failed > 0 {
+		err = errAnswered
+	}
+	return err
+}
+
+// answers writes answers in some form. Its methods give the errors of the output.
+type answers interface {
+	add(a classify.Answer) error
+	end() error
+}
+
+// jsonAnswers writes one JSON document, a list that grows while it is computed.
+type jsonAnswers struct {
+	out   *bufio.Writer
+	begun bool
+}
+
+func (j *jsonAnswers) add(a classify.Answer) error {
+	before := ",\n "
+	if !j.begun {
+		before, j.begun = "[", true
+	}
+	data, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("writing the answer: %w", err)
+	}
+	_, err = fmt.Fprintf(j.out, "%s%s", before, data)
+	return err
+}
+
+func (j *jsonAnswers) end() error {
+	text := "]\n"
+	if !j.begun {
+		text = "[]\n"
+	}
+	_, err := j.out.WriteString(text)
+	return err
+}
+
+// csvAnswers writes a row a photo: file, label and score for each label that is asked for, error.
+type csvAnswers struct {
+	w   *csv.Writer
+	top int
+}
+
+func newCSVAnswers(out io.Writer, top int) *csvAnswers {
+	c := &csvAnswers{w: csv.NewWriter(out), top: top}
+	header := []string{"file"}
+	for i := range top {
+		header = append(header, fmt.Sprintf("label_%d", i+1), fmt.Sprintf("score_%d", i+1))
+	}
+	_ = c.w.Write(append(header, "unknown", "error")) // end gives the error.
+	return c
+}
+
+func (c *csvAnswers) add(a classify.Answer) error {
+	row := []string{a.File}
+	for i := range c.top {
+		if i < len(a.Predictions) {
+			p := a.Predictions[i]
+			row = append(row, p.Label, strconv.FormatFloat(float64(p.Score), 'f', 6, 32))
+		} else {
+			row = append(row, "", "")
+		}
+	}
+	reason := ""
+	if a.Error != nil {
+		reason = *a.Error
+	}
+	return c.w.Write(append(row, strconv.FormatBool(a.Unknown), reason))
+}
+
+func (c *csvAnswers) end() error {
+	c.w.Flush()
+	return c.w.Error()
+}
+
+// oneAnswer writes the answer for a single photo as a table with bars.
+type oneAnswer struct{ out *bufio.Writer }
+
+func (o *oneAnswer) add(a classify.Answer) error {
+	if a.Error != nil {
+		_, err := fmt.Fprintf(o.out, "%s %s\n", a.File, *a.Error)
+		return err
+	}
+	for _, p := range a.Predictions {
+		bar := strings.Repeat("█", int(p.Score*30+0.5))
+		if _, err := fmt.Fprintf(o.out, "%7.2f %%  %-30s  %s\n", 100*p.Score, bar, p.Label); err != nil {
+			return err
+		}
+	}
+	if a.Unknown {
+		_, err := fmt.Fprintln(o.out, "None of the labels fits well: this may be something else.")
+		return err
+	}
+	return nil
+}
+
+func (o *oneAnswer) end() error { return nil }
+
+// lineAnswers writes a line a photo.
+type lineAnswers struct{ out *bufio.Writer }
+
+func (l *lineAnswers) add(a classify.Answer) error {
+	if a.Error != nil {
+		_, err := fmt.Fprintf(l.out, "%s %s\n", a.File, *a.Error)
+		return err
+	}
+	var labels []string
+	for _, p := range a.Predictions {
+		labels = append(labels, fmt.Sprintf("%s %.2f %%", p.Label, 100*p.Score))
+	}
+	if a.Unknown {
+		labels = append(labels, "(perhaps something else)")
+	}
+	_, err := fmt.Fprintf(l.out, "%s: %s\n", a.File, strings.Join(labels, ", "))
+	return err
+}
+
+func (l *lineAnswers) end() error { return nil }

@@ -1,0 +1,80 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kaika/core/dataset"
+)
+
+func newDataset(e *environment) *cobra.Command {
+	return group("dataset", "Work with datasets", newDatasetFetch(e))
+}
+
+func newDatasetFetch(e *environment) *cobra.Command {
+	var dir string
+	var names []string
+	for _, example := range dataset.Examples() {
+		names = append(names, example.Name)
+	}
+	c := &cobra.Command{
+		Use:   "fetch NAME",
+		Short: "Download an example dataset: " + strings.Join(names, ", "),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("name one example: " + strings.Join(names, ", "))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			example, err := dataset.ExampleNamed(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if example.URL, err = mirrored(example.URL); err != nil {
+				return usageError{err}
+			}
+			if dir == "" {
+				dir = example.Name
+			}
+			err = dataset.FetchExample(c.Context(), example, dir, dataset.ExampleOptions{
+				CacheDir: filepath.Join(cacheDir(), "downloads"),
+				Progress: func(done, total int64) { e.bytes("downloading "+example.Name, done, total) },
+			})
+			e.terminal.clear()
+			switch {
+			case errors.Is(err, dataset.ErrExamplePresent):
+				return e.printf("%s is already in %s\n", example.Name, dir)
+			case err != nil:
+				return err //nolint:wrapcheck // a sentence for the user already.
+			}
+			return e.printf("%s is in %s. %s\nLicence: %s; who took them stands in %s\nTrain with them: kaika retrain --image_dir %q\n",
+				example.Name, dir, example.About, example.Licence, filepath.Join(dir, example.Credits), dir)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder for the dataset (default its name)")
+	return c
+}
+
+// mirrored puts the mirror of the user's choice, if there is one, in the place of an address's scheme and host.
+func mirrored(address string) (string, error) {
+	mirror := os.Getenv(mirrorVariable)
+	if mirror == "" {
+		return address, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("reading the address of the example: %w", err)
+	}
+	joined, err := url.JoinPath(mirror, u.Path)
+	if err != nil {
+		return "", fmt.Errorf("%s is not an address: %w", mirrorVariable, err)
+	}
+	return joined, nil
+}
