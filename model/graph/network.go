@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -63,8 +64,11 @@ func Load(path string) (*graphpb.GraphDef, error) {
 		return nil, fmt.Errorf("reading the network: %w", err)
 	}
 	g := &graphpb.GraphDef{}
-	if err := proto.Unmarshal(data, g); err != nil || len(g.GetNode()) == 0 {
-		return nil, fmt.Errorf("%s does not hold a TensorFlow graph (a frozen GraphDef is needed): %w", path, errors.Join(err))
+	if err := proto.Unmarshal(data, g); err != nil {
+		return nil, fmt.Errorf("%s does not hold a TensorFlow graph (a frozen GraphDef is needed): %w", path, err)
+	}
+	if len(g.GetNode()) == 0 {
+		return nil, fmt.Errorf("%s holds an empty graph (a frozen GraphDef is needed)", path)
 	}
 	return g, nil
 }
@@ -96,27 +100,35 @@ func assemble(base *graphpb.GraphDef, n Network, b *Builder, square string) (*gr
 	if err != nil {
 		return nil, err
 	}
-	taken := map[string]bool{}
-	for _, node := range b.Nodes {
-		taken[node.GetName()] = true
-	}
 	for _, node := range between {
-		if taken[node.GetName()] {
-			return nil, fmt.Errorf("the base network has a node %q, a name that Kaika needs for itself", node.GetName())
-		}
 		for i, in := range node.GetInput() {
 			if nodeName(in) == nodeName(n.Input) && !strings.HasPrefix(in, "^") {
 				node.Input[i] = batch
 			}
 		}
 	}
-	between = anyBatch(between, nodeName(n.Bottleneck))
+	nodes := slices.Concat(b.Nodes, anyBatch(between, nodeName(n.Bottleneck)))
 	return &graphpb.GraphDef{
-		Node:     append(b.Nodes, between...),
+		Node:     nodes,
 		Versions: base.GetVersions(), // How the ops of base are meant depends on it.
 		Library:  base.GetLibrary(),
-	}, nil
+	}, distinct(nodes)
 }
+
+// distinct fails if two nodes bear one name: then the base network uses a name that Kaika's own nodes have.
+func distinct(nodes []*nodepb.NodeDef) error {
+	seen := make(map[string]bool, len(nodes))
+	for _, n := range nodes {
+		if seen[n.GetName()] {
+			return fmt.Errorf("the base network has a node %q, a name that Kaika needs for itself", n.GetName())
+		}
+		seen[n.GetName()] = true
+	}
+	return nil
+}
+
+// nodeNames are the names that TensorFlow allows.
+var nodeNames = regexp.MustCompile(`^[A-Za-z0-9.][A-Za-z0-9_.\-/]*$`)
 
 // WithHead appends a softmax layer to an extractor and names its output final. The extractor's nodes are shared.
 func WithHead(extractor *graphpb.GraphDef, bottleneck string, h Head, final string) (*graphpb.GraphDef, error) {
@@ -124,8 +136,8 @@ func WithHead(extractor *graphpb.GraphDef, bottleneck string, h Head, final stri
 	if features == 0 || int(features*labels) != len(h.Weights) {
 		return nil, fmt.Errorf("the head has %d weights for %d labels, which do not fit together", len(h.Weights), labels)
 	}
-	if final == "" || strings.ContainsAny(final, ":^ ") || find(extractor, final) != nil {
-		return nil, fmt.Errorf("the final tensor cannot be named %q: choose a name without : ^ and spaces that the network does not use", final)
+	if !nodeNames.MatchString(final) || find(extractor, final) != nil {
+		return nil, fmt.Errorf("the final tensor cannot be named %q: choose a name of letters, digits, _ . - and / that the network does not use", final)
 	}
 	float := Attrs{"T": Type(typespb.DataType_DT_FLOAT)}
 	b := &Builder{Nodes: slices.Clone(extractor.GetNode())}
@@ -138,7 +150,7 @@ func WithHead(extractor *graphpb.GraphDef, bottleneck string, h Head, final stri
 	logits := b.Node("final_training_ops/logits", "BiasAdd",
 		[]string{product, b.Const("final_training_ops/biases", Floats(h.Bias, labels))}, float)
 	b.Node(final, "Softmax", []string{logits}, float)
-	return &graphpb.GraphDef{Node: b.Nodes, Versions: extractor.GetVersions(), Library: extractor.GetLibrary()}, nil
+	return &graphpb.GraphDef{Node: b.Nodes, Versions: extractor.GetVersions(), Library: extractor.GetLibrary()}, distinct(b.Nodes)
 }
 
 // Normalisation returns the mean and the scale of an exported graph, whose pixels enter as (x - mean) / scale.
@@ -223,6 +235,10 @@ func cut(g *graphpb.GraphDef, first, last string) ([]*nodepb.NodeDef, error) {
 			return nil, fmt.Errorf("the base network has no node %q%s", name, similar(g, name))
 		}
 	}
+	if first == last {
+		return nil, fmt.Errorf("the bottleneck %q is the input itself: name a tensor behind it", last)
+	}
+	before := ancestors(index, first)
 	needed := map[string]bool{}
 	reached := false
 	for todo := []string{last}; len(todo) > 0; {
@@ -244,7 +260,10 @@ func cut(g *graphpb.GraphDef, first, last string) ([]*nodepb.NodeDef, error) {
 		}
 		needed[name] = true
 		for _, in := range node.GetInput() {
-			todo = append(todo, nodeName(in))
+			// A control edge to the base network's own preparation orders nothing any more.
+			if !strings.HasPrefix(in, "^") || !before[nodeName(in)] {
+				todo = append(todo, nodeName(in))
+			}
 		}
 	}
 	if !reached {
@@ -259,13 +278,28 @@ func cut(g *graphpb.GraphDef, first, last string) ([]*nodepb.NodeDef, error) {
 		if !ok {
 			return nil, errors.New("copying a node of the base network failed")
 		}
-		// A control edge to a node that is cut away orders nothing any more.
 		n.Input = slices.DeleteFunc(n.GetInput(), func(in string) bool {
 			return strings.HasPrefix(in, "^") && !needed[nodeName(in)]
 		})
 		nodes = append(nodes, n)
 	}
 	return nodes, nil
+}
+
+// ancestors gives a node and all that it needs.
+func ancestors(index map[string]*nodepb.NodeDef, name string) map[string]bool {
+	found := map[string]bool{name: true}
+	for todo := []string{name}; len(todo) > 0; {
+		node := index[todo[len(todo)-1]]
+		todo = todo[:len(todo)-1]
+		for _, in := range node.GetInput() {
+			if in := nodeName(in); !found[in] {
+				found[in] = true
+				todo = append(todo, in)
+			}
+		}
+	}
+	return found
 }
 
 // anyBatch mends a bottleneck that is a Reshape to a constant [1, n], as Inception's pool_3/_reshape of 2015 is, so
@@ -281,7 +315,8 @@ func anyBatch(nodes []*nodepb.NodeDef, bottleneck string) []*nodepb.NodeDef {
 	}
 	shape := byName[nodeName(reshape.GetInput()[1])]
 	dims, ok := int32Values(shape)
-	if !ok || len(dims) == 0 || dims[0] != 1 {
+	// With [1, -1] the vectors of several photos come in one row, which is taken apart by whoever asked.
+	if !ok || len(dims) == 0 || dims[0] != 1 || slices.Contains(dims, -1) {
 		return nodes
 	}
 	dims[0] = -1
@@ -297,7 +332,7 @@ func int32Values(n *nodepb.NodeDef) ([]int32, bool) {
 		return nil, false
 	}
 	count := int(t.GetTensorShape().GetDim()[0].GetSize())
-	if content := t.GetTensorContent(); len(content) == 4*count && count > 0 {
+	if content := t.GetTensorContent(); len(content) > 0 && len(content)%4 == 0 && len(content)/4 == count {
 		values := make([]int32, count)
 		for i := range values {
 			values[i] = int32(binary.LittleEndian.Uint32(content[4*i:])) //nolint:gosec // the bits of an int32.

@@ -45,6 +45,9 @@ func SavedModel(base *graphpb.GraphDef, n Network, h Head) (*metapb.SavedModel, 
 		"T": Type(dtFloat), "Tidx": Type(typespb.DataType_DT_INT32), "output_type": Type(dtInt64),
 	})
 	tail.Node("key_out", "Identity", []string{keyIn}, Attrs{"T": Type(dtString)})
+	if err := distinct(tail.Nodes); err != nil {
+		return nil, err
+	}
 	g.Node = tail.Nodes
 	library := &funcpb.FunctionDefLibrary{}
 	if l := g.GetLibrary(); l != nil {

