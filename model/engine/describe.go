@@ -3,10 +3,12 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -34,13 +36,17 @@ func (n *network) length(ctx context.Context) (int, error) {
 
 // devices lists what TensorFlow can compute on.
 func devices() ([]string, error) {
-	session, err := tf.NewSession(tf.NewGraph(), nil)
+	options, err := options(config())
+	if err != nil {
+		return nil, err
+	}
+	session, err := tf.NewSession(tf.NewGraph(), options)
 	if err != nil {
 		return nil, fmt.Errorf("starting TensorFlow: %w", err)
 	}
 	listed, err := session.ListDevices()
 	if err != nil {
-		return nil, fmt.Errorf("asking TensorFlow for its devices: %w", err)
+		return nil, errors.Join(fmt.Errorf("asking TensorFlow for its devices: %w", err), session.Close())
 	}
 	var names []string
 	for _, d := range listed {
@@ -58,9 +64,18 @@ func libraryPath() string {
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(maps)) {
-		fields := strings.Fields(line)
-		if path := fields[len(fields)-1]; strings.Contains(path, "libtensorflow") && !strings.Contains(path, "framework") {
+	return libraryIn(string(maps))
+}
+
+// libraryIn finds the library in the list of a process's memory, see proc_pid_maps(5).
+func libraryIn(maps string) string {
+	for line := range strings.Lines(maps) {
+		at := strings.Index(line, "/") // All before the path is numbers.
+		if at < 0 {
+			continue
+		}
+		path := strings.TrimSuffix(line[at:], "\n")
+		if name := filepath.Base(path); strings.HasPrefix(name, "libtensorflow") && !strings.Contains(name, "framework") {
 			return path
 		}
 	}

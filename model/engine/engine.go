@@ -113,14 +113,14 @@ func description(n *enginepb.Network) graph.Network {
 func (s *Server) Embed(ctx context.Context, r *enginepb.EmbedRequest) (*enginepb.EmbedReply, error) {
 	reply := &enginepb.EmbedReply{}
 	err := s.base(r.GetNetwork(), func(n *network) (err error) {
-		reply.Vectors, err = n.run(ctx, r.GetPictures(), int(r.GetNetwork().GetBatchSize()))
+		reply.Vectors, err = n.runFull(ctx, r.GetPictures(), int(r.GetNetwork().GetBatchSize()))
 		return err
 	})
 	return reply, err
 }
 
 // classifyBatch is how many photos pass through a trained model at once.
-const classifyBatch = 8
+const classifyBatch = 4
 
 // Classify computes scores, see the contract.
 func (s *Server) Classify(ctx context.Context, r *enginepb.ClassifyRequest) (*enginepb.ClassifyReply, error) {

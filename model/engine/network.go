@@ -110,14 +110,22 @@ func tensor(g *tf.Graph, name string) (tf.Output, error) {
 	return op.Output(i), nil
 }
 
-// sessionOptions gives each run one thread: the photos of a request are spread over the cores instead, which needs no
-// waiting within an operation and does more photos a second.
-func sessionOptions(precision string) (*tf.SessionOptions, error) {
-	config := &corepb.ConfigProto{
+// config holds the settings that every session of the engine begins with. It gives each run one thread: the photos of a
+// request are spread over the cores instead, which needs no waiting within an operation and does more photos a second.
+//
+// TensorFlow makes its threads once a process, as its first session asks, whichever that is: so all must ask for the
+// same. A session that needs others has to ask for threads of its own.
+func config() *corepb.ConfigProto {
+	return &corepb.ConfigProto{
 		IntraOpParallelismThreads: 1,
-		InterOpParallelismThreads: int32(runtime.GOMAXPROCS(0)), //nolint:gosec // a number of cores.
+		InterOpParallelismThreads: -1, // Every run in the thread that asks for it.
 		GraphOptions:              &corepb.GraphOptions{RewriteOptions: &corepb.RewriterConfig{}},
 	}
+}
+
+// sessionOptions are for a session that runs a network with the given arithmetic.
+func sessionOptions(precision string) (*tf.SessionOptions, error) {
+	config := config()
 	switch precision {
 	case "", "float32":
 	case "bfloat16":
@@ -125,6 +133,10 @@ func sessionOptions(precision string) (*tf.SessionOptions, error) {
 	default:
 		return nil, fmt.Errorf("unknown precision %q: use float32 or bfloat16", precision)
 	}
+	return options(config)
+}
+
+func options(config *corepb.ConfigProto) (*tf.SessionOptions, error) {
 	data, err := proto.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("serialising TensorFlow's settings: %w", err)
@@ -135,6 +147,17 @@ func sessionOptions(precision string) (*tf.SessionOptions, error) {
 // run gives one vector, or one error in words, for each picture, in their order. Batches of up to batchSize pictures
 // are worked on side by side, one a core.
 func (n *network) run(ctx context.Context, pictures []*enginepb.Picture, batchSize int) ([]*enginepb.Vector, error) {
+	return n.spread(ctx, pictures, batchSize, 1)
+}
+
+// runFull is run with every batch filled up to batchSize. On some processors TensorFlow adds up in another order when a
+// batch has another size; so the same photo has the same vector bit for bit, whatever else is in the request.
+func (n *network) runFull(ctx context.Context, pictures []*enginepb.Picture, batchSize int) ([]*enginepb.Vector, error) {
+	return n.spread(ctx, pictures, batchSize, max(1, batchSize))
+}
+
+// spread works on batches of up to batchSize pictures, which the network runs as at least so many.
+func (n *network) spread(ctx context.Context, pictures []*enginepb.Picture, batchSize, least int) ([]*enginepb.Vector, error) {
 	vectors := make([]*enginepb.Vector, len(pictures))
 	cores := runtime.GOMAXPROCS(0)
 	// A request smaller than a batch for each core is still spread over all of them.
@@ -143,7 +166,7 @@ func (n *network) run(ctx context.Context, pictures []*enginepb.Picture, batchSi
 	group.SetLimit(cores)
 	for start := 0; start < len(pictures); start += batchSize {
 		end := min(start+batchSize, len(pictures))
-		group.Go(func() error { return n.runBatch(ctx, pictures[start:end], vectors[start:end]) })
+		group.Go(func() error { return n.runBatch(ctx, pictures[start:end], vectors[start:end], least) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -151,15 +174,16 @@ func (n *network) run(ctx context.Context, pictures []*enginepb.Picture, batchSi
 	return vectors, nil
 }
 
-// runBatch prepares the pictures and runs the network once for those that could be prepared.
-func (n *network) runBatch(ctx context.Context, pictures []*enginepb.Picture, vectors []*enginepb.Vector) (err error) {
+// runBatch prepares the pictures and runs the network once for those that could be prepared, and for what else it takes
+// to make them the least number.
+func (n *network) runBatch(ctx context.Context, pictures []*enginepb.Picture, vectors []*enginepb.Vector, least int) (err error) {
 	defer recoverTo(&err)
 	pixels := n.size * n.size * channels
-	squares := make([]float32, 0, len(pictures)*pixels)
+	squares := make([]float32, 0, max(len(pictures), least)*pixels)
 	var good []int
 	for i, p := range pictures {
 		if err := ctx.Err(); err != nil {
-			return err //nolint:wrapcheck // a cancelled request needs no words.
+			return err
 		}
 		squares = squares[:len(squares)+pixels]
 		if err := n.prepare(p, squares[len(squares)-pixels:]); err != nil {
@@ -172,8 +196,9 @@ func (n *network) runBatch(ctx context.Context, pictures []*enginepb.Picture, ve
 	if len(good) == 0 {
 		return nil
 	}
-	side := int64(n.size)
-	batch, err := tf.ReadTensor(tf.Float, []int64{int64(len(good)), side, side, channels}, bytes.NewReader(asBytes(squares)))
+	side, count := int64(n.size), max(len(good), least)
+	squares = squares[:count*pixels]
+	batch, err := tf.ReadTensor(tf.Float, []int64{int64(count), side, side, channels}, bytes.NewReader(asBytes(squares)))
 	if err != nil {
 		return fmt.Errorf("handing the photos to TensorFlow: %w", err)
 	}
@@ -185,14 +210,14 @@ func (n *network) runBatch(ctx context.Context, pictures []*enginepb.Picture, ve
 	if err != nil {
 		return err
 	}
-	if len(values)%len(good) != 0 {
-		return fmt.Errorf("the network gave %d numbers for %d photos", len(values), len(good))
+	if len(values)%count != 0 {
+		return fmt.Errorf("the network gave %d numbers for %d photos", len(values), count)
 	}
-	length := len(values) / len(good)
+	length := len(values) / count
 	for j, i := range good {
 		vectors[i] = &enginepb.Vector{Values: values[j*length : (j+1)*length : (j+1)*length]}
 	}
-	n.forget(batch, out[0])
+	n.forget(0, batch, out[0])
 	return nil
 }
 
@@ -217,12 +242,12 @@ func (n *network) prepare(p *enginepb.Picture, square []float32) error {
 	}
 	out, err := n.session.Run(feeds, []tf.Output{n.square}, nil)
 	if err != nil {
-		return err //nolint:wrapcheck // reason makes a sentence of it.
+		return err
 	}
 	if err := copyFloats(square, out[0]); err != nil {
 		return err
 	}
-	n.forget(contents, out[0])
+	n.forget(int64(len(p.GetData())), out[0])
 	turn.apply(square, n.size)
 	if view != nil {
 		applyView(square, n.size, view, n.mean, n.scale)
@@ -298,10 +323,11 @@ func asBytes(f []float32) []byte {
 // collectAfter is how much unused tensor memory may gather before the collector is called.
 const collectAfter = 64 << 20
 
-// forget notes that tensors are no longer used. Their memory is C's and is freed by finalizers; the collector does not
-// see its size and would let it grow, so it is called after every collectAfter bytes.
-func (n *network) forget(tensors ...*tf.Tensor) {
-	var size int64 = 4
+// forget notes that float32 tensors, and text bytes of string tensors, are no longer used. Their memory is C's and is
+// freed by finalizers; the collector does not see its size and would let it grow, so it is called after every
+// collectAfter bytes.
+func (n *network) forget(text int64, tensors ...*tf.Tensor) {
+	size := text
 	for _, t := range tensors {
 		elements := int64(4)
 		for _, d := range t.Shape() {

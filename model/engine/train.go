@@ -11,9 +11,7 @@ import (
 
 	tf "github.com/tensorflow/tensorflow/tensorflow/go"
 	"github.com/tensorflow/tensorflow/tensorflow/go/op"
-	corepb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 
 	"kaika/model/enginepb"
 )
@@ -48,6 +46,12 @@ func receive(stream grpc.BidiStreamingServer[enginepb.TrainRequest, enginepb.Tra
 	settings := first.GetSettings()
 	if settings == nil || settings.GetFeatureLength() < 1 || settings.GetLabelCount() < 1 || settings.GetSteps() < 0 {
 		return nil, nil, errors.New("a training begins with its settings: feature_length, label_count and steps")
+	}
+	if w := len(settings.GetClassWeights()); w != 0 && w != int(settings.GetLabelCount()) {
+		return nil, nil, fmt.Errorf("there are %d class weights for %d labels", w, settings.GetLabelCount())
+	}
+	if settings.GetTrainBatchSize() == 0 || settings.GetValidationBatchSize() == 0 {
+		return nil, nil, errors.New("a batch must have at least one photo: give the batch sizes, or -1 for all photos")
 	}
 	splits := map[enginepb.Split]*samples{
 		enginepb.Split_SPLIT_TRAIN: {}, enginepb.Split_SPLIT_VALIDATION: {}, enginepb.Split_SPLIT_TEST: {},
@@ -113,12 +117,12 @@ func newTrainer(settings *enginepb.TrainSettings, splits map[enginepb.Split]*sam
 	if err != nil {
 		return nil, fmt.Errorf("building the training graph: %w", err)
 	}
-	// One thread, so that sums are always added in one order and a seed gives the same head bit for bit.
-	config, err := proto.Marshal(&corepb.ConfigProto{IntraOpParallelismThreads: 1, InterOpParallelismThreads: 1})
+	// As config asks for one thread, sums are always added in one order and a seed gives the same head bit for bit.
+	options, err := options(config())
 	if err != nil {
-		return nil, fmt.Errorf("serialising TensorFlow's settings: %w", err)
+		return nil, err
 	}
-	if t.session, err = tf.NewSession(g, &tf.SessionOptions{Config: config}); err != nil {
+	if t.session, err = tf.NewSession(g, options); err != nil {
 		return nil, fmt.Errorf("starting TensorFlow: %w", err)
 	}
 	for _, a := range b.assignments {
@@ -309,7 +313,7 @@ func (t *trainer) train(ctx context.Context, send func(*enginepb.TrainReply) err
 	worse, early := int32(0), false
 	for step := int32(1); step <= set.GetSteps() && !early; step++ {
 		if err := ctx.Err(); err != nil {
-			return err //nolint:wrapcheck // a cancelled request needs no words.
+			return err
 		}
 		feeds, err := t.feeds(batches.next())
 		if err != nil {
@@ -478,7 +482,7 @@ func (t *trainer) logits(split enginepb.Split, l *layer) ([]float32, error) {
 	for start := 0; start < count; start += rows {
 		indices := make([]int32, min(rows, count-start))
 		for i := range indices {
-			indices[i] = int32(start + i) //nolint:gosec // less than the number of photos.
+			indices[i] = int32(start + i)
 		}
 		feeds, err := t.feeds(indices)
 		if err != nil {
@@ -510,7 +514,7 @@ type dealer struct {
 func newDealer(random *rand.Rand, count, size int) *dealer {
 	d := &dealer{random: random, order: make([]int32, count), size: size}
 	for i := range d.order {
-		d.order[i] = int32(i) //nolint:gosec // less than the number of photos.
+		d.order[i] = int32(i)
 	}
 	if size < 0 || size >= count {
 		d.size = count
@@ -538,7 +542,11 @@ func (d *dealer) next() []int32 {
 	return batch
 }
 
-// centre gives the mean of each feature, and one scale for all: the root of the mean variance, 1 if nothing varies. One
+// squaredLength is the mean square of the length of a scaled feature vector. It is the same for every base network, so
+// that a learning rate and an l2 mean the same for each.
+const squaredLength = 1280
+
+// centre gives the mean of each feature, and one scale for all that brings vectors to squaredLength, 1 if nothing varies. One
 // scale keeps the features' proportions, which a scale for each would lose: that was measured to be worse.
 func centre(features []float32, length int) (mean []float32, scale float32) {
 	count := float64(len(features) / length)
@@ -554,7 +562,7 @@ func centre(features []float32, length int) (mean []float32, scale float32) {
 		mean[i] = float32(m)
 		variance -= m * m
 	}
-	if variance /= float64(length); variance < 1e-12 {
+	if variance /= squaredLength; variance < 1e-12 {
 		return mean, 1
 	}
 	return mean, float32(math.Sqrt(variance))
