@@ -163,14 +163,14 @@ func (d *download) try(ctx context.Context) error {
 		return nil
 	}
 
-	if err := d.receive(resp.Body, total, idle); err != nil {
+	if err := d.receive(ctx, resp.Body, total, idle); err != nil {
 		return whyEnded(ctx, err)
 	}
 	return nil
 }
 
 // receive adds the body to the part, until the file is complete.
-func (d *download) receive(body io.Reader, total int64, idle *time.Timer) error {
+func (d *download) receive(ctx context.Context, body io.Reader, total int64, idle *time.Timer) error {
 	piece := make([]byte, pieceSize)
 	for {
 		idle.Reset(d.IdleTimeout)
@@ -189,6 +189,10 @@ func (d *download) receive(body io.Reader, total int64, idle *time.Timer) error 
 			break
 		}
 		if err != nil {
+			return err
+		}
+		// What has arrived already can be read also when nobody waits for it any more.
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
