@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	_ "modernc.org/sqlite" // The driver "sqlite".
 
@@ -31,6 +33,7 @@ type Cache struct {
 	db    *sql.DB
 	path  string
 	stuck atomic.Bool // Nothing more is written: the disk is full, or the file may only be read.
+	sick  atomic.Bool // The file was found damaged while it was in use: nothing is read or written any more.
 }
 
 const schema = `
@@ -39,7 +42,7 @@ CREATE TABLE IF NOT EXISTS feature (
 	space INTEGER NOT NULL REFERENCES space(id),
 	photo BLOB NOT NULL,    -- SHA-256 of the file's bytes
 	view TEXT NOT NULL,     -- View.String
-	vector BLOB NOT NULL,   -- float32, little-endian
+	vector BLOB NOT NULL,   -- float32, little-endian, and a CRC-32 of them
 	PRIMARY KEY (space, photo, view)
 );
 CREATE TABLE IF NOT EXISTS file (
@@ -56,13 +59,11 @@ func OpenCache(ctx context.Context, dir string, log *slog.Logger) *Cache {
 	c := &Cache{log: log, path: filepath.Join(dir, CacheFile)}
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = c.open(ctx, "rwc")
+		err = c.openToWrite(ctx)
 		if damaged(err) {
 			log.Warn("the cache of features is damaged and is begun anew", "file", c.path, "error", err)
-			if err = os.Rename(c.path, c.path+".damaged"); err == nil {
-				_ = os.Remove(c.path + "-wal") // It belongs to the damaged file; it may be missing.
-				_ = os.Remove(c.path + "-shm")
-				err = c.open(ctx, "rwc")
+			if err = c.setAside(); err == nil {
+				err = c.openToWrite(ctx)
 			}
 		}
 	}
@@ -71,8 +72,8 @@ func OpenCache(ctx context.Context, dir string, log *slog.Logger) *Cache {
 	}
 	c.stuck.Store(true)
 	if _, missing := os.Stat(c.path); missing == nil {
-		if err := c.open(ctx, "ro"); err == nil {
-			log.Warn("the cache of features can only be read: new features are not kept", "file", c.path)
+		if c.openToRead(ctx) == nil {
+			log.Warn("the cache of features can only be read: new features are not kept", "file", c.path, "error", err)
 			return c
 		}
 	}
@@ -82,12 +83,42 @@ func OpenCache(ctx context.Context, dir string, log *slog.Logger) *Cache {
 	return c
 }
 
-func (c *Cache) open(ctx context.Context, mode string) error {
+// openToWrite opens or makes the file. SQLite does not wait by itself while another process makes it at the same time.
+func (c *Cache) openToWrite(ctx context.Context) error {
+	const busy, patience = 5, 10 * time.Second
+	began := time.Now()
+	for wait := time.Millisecond; ; wait *= 2 {
+		err := c.open(ctx, "rwc", false)
+		if sqliteCode(err) != busy || time.Since(began) > patience {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// openToRead opens the file where nothing may be written. SQLite wants to write its lock beside it all the same, unless
+// it is told that nobody changes the file; that is true only where no journal waits to be put into it.
+func (c *Cache) openToRead(ctx context.Context) error {
+	err := c.open(ctx, "ro", false)
+	if err == nil {
+		return nil
+	}
+	if journal, statErr := os.Stat(c.path + "-wal"); statErr == nil && journal.Size() > 0 {
+		return err
+	}
+	return c.open(ctx, "ro", true)
+}
+
+func (c *Cache) open(ctx context.Context, mode string, immutable bool) error {
 	options := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(20000)", "synchronous(NORMAL)"}, "_txlock": {"immediate"}}
-	if mode == "ro" {
-		// Without it SQLite would want to write its lock beside the file.
+	if immutable {
 		options.Set("immutable", "1")
-	} else {
+	}
+	if mode == "rwc" {
 		options.Add("_pragma", "journal_mode(WAL)")
 	}
 	path, err := filepath.Abs(c.path)
@@ -110,24 +141,54 @@ func (c *Cache) open(ctx context.Context, mode string) error {
 	return nil
 }
 
-// damaged tells whether SQLite found the file not to be a database of its own (SQLITE_CORRUPT, SQLITE_NOTADB).
+// damaged tells whether SQLite found the file not to be a database of its own (SQLITE_CORRUPT, SQLITE_NOTADB), or a
+// vector is torn.
 func damaged(err error) bool {
-	var coded interface{ Code() int }
-	if !errors.As(err, &coded) {
-		return false
-	}
-	const corrupt, notADatabase, primary = 11, 26, 0xff
-	code := coded.Code() & primary
-	return code == corrupt || code == notADatabase
+	const corrupt, notADatabase = 11, 26
+	code := sqliteCode(err)
+	return code == corrupt || code == notADatabase || errors.Is(err, errTorn)
 }
 
-// Close closes the file.
+// sqliteCode gives SQLite's primary result code in an error, 0 where there is none.
+func sqliteCode(err error) int {
+	var coded interface{ Code() int }
+	if !errors.As(err, &coded) {
+		return 0
+	}
+	const primary = 0xff
+	return coded.Code() & primary
+}
+
+// setAside moves a damaged file out of the way. Its journal goes first: it must not be taken for that of a new file.
+func (c *Cache) setAside() error {
+	_ = os.Remove(c.path + "-wal") // It may be missing.
+	_ = os.Remove(c.path + "-shm")
+	if err := os.Rename(c.path, c.path+".damaged"); err != nil {
+		return fmt.Errorf("moving a damaged cache out of the way: %w", err)
+	}
+	return nil
+}
+
+// readable tells whether there is a file to read from.
+func (c *Cache) readable() bool { return c.db != nil && !c.sick.Load() }
+
+// examine stops the use of the file if an error says that it is damaged.
+func (c *Cache) examine(err error) {
+	if damaged(err) && !c.sick.Swap(true) {
+		c.log.Warn("the cache of features is damaged and will be begun anew next time", "file", c.path, "error", err)
+	}
+}
+
+// Close closes the file. One that was found damaged is moved out of the way of the next run.
 func (c *Cache) Close() error {
 	if c.db == nil {
 		return nil
 	}
 	if err := c.db.Close(); err != nil {
 		return fmt.Errorf("closing the cache of features: %w", err)
+	}
+	if c.sick.Load() && !c.stuck.Load() {
+		return c.setAside()
 	}
 	return nil
 }
@@ -137,12 +198,13 @@ func (c *Cache) Path() string { return c.path }
 
 // digest gives the digest that a file had when it was last read, if the file has not changed since.
 func (c *Cache) digest(ctx context.Context, path string, info fs.FileInfo) (d picture.Digest, found bool) {
-	if c.db == nil {
+	if !c.readable() {
 		return d, false
 	}
 	var raw []byte
 	err := c.db.QueryRowContext(ctx, "SELECT photo FROM file WHERE path = ? AND stamp = ?", path, stamp(info)).Scan(&raw)
 	if err != nil || len(raw) != len(d) {
+		c.examine(err)
 		return d, false
 	}
 	return picture.Digest(raw), true
@@ -150,20 +212,45 @@ func (c *Cache) digest(ctx context.Context, path string, info fs.FileInfo) (d pi
 
 // vector gives a vector of the given length, if it is kept.
 func (c *Cache) vector(ctx context.Context, space string, photo picture.Digest, view View, length int) ([]float32, bool) {
-	if c.db == nil {
+	if !c.readable() {
 		return nil, false
 	}
 	var raw []byte
 	err := c.db.QueryRowContext(ctx, "SELECT vector FROM feature WHERE space = (SELECT id FROM space WHERE name = ?) AND photo = ? AND view = ?",
 		space, photo[:], view.String()).Scan(&raw)
-	if err != nil || len(raw) != 4*length {
+	if err != nil || len(raw) != 4*length+crc32.Size {
+		c.examine(err)
 		return nil, false
 	}
-	values := make([]float32, length)
+	values, err := decode(raw)
+	c.examine(err)
+	return values, err == nil
+}
+
+// encode gives the bytes that a vector is kept as. SQLite does not notice when a disk loses a page of a long value, so
+// there is a sum behind it.
+func encode(values []float32) []byte {
+	raw := make([]byte, 0, 4*len(values)+crc32.Size)
+	for _, v := range values {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	return binary.LittleEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+}
+
+// errTorn says that a vector is not what was written.
+var errTorn = errors.New("a vector has the wrong checksum")
+
+// decode undoes encode.
+func decode(raw []byte) ([]float32, error) {
+	values := make([]float32, len(raw)/4-1)
 	for i := range values {
 		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 	}
-	return values, true
+	end := 4 * len(values)
+	if crc32.ChecksumIEEE(raw[:end]) != binary.LittleEndian.Uint32(raw[end:]) {
+		return nil, errTorn
+	}
+	return values, nil
 }
 
 // entry is a vector that is to be kept.
@@ -180,13 +267,15 @@ type file struct {
 	digest picture.Digest
 }
 
-// keep writes vectors and digests, all or none. When that fails, it says so in the log and writes nothing more.
+// keep writes vectors and digests, all or none, also when ctx is done already: they were dearly computed. When that
+// fails, it says so in the log and writes nothing more.
 func (c *Cache) keep(ctx context.Context, space string, entries []entry, files []file) {
-	if c.db == nil || c.stuck.Load() || len(entries)+len(files) == 0 {
+	if !c.readable() || c.stuck.Load() || len(entries)+len(files) == 0 {
 		return
 	}
-	err := c.write(ctx, space, entries, files)
-	if err != nil && ctx.Err() == nil && !c.stuck.Swap(true) {
+	err := c.write(context.WithoutCancel(ctx), space, entries, files)
+	c.examine(err)
+	if err != nil && !damaged(err) && !c.stuck.Swap(true) {
 		c.log.Warn("features cannot be kept any more and will be computed anew next time: is the disk full?", "file", c.path, "error", err)
 	}
 }
@@ -198,20 +287,17 @@ func (c *Cache) write(ctx context.Context, space string, entries []entry, files 
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, tx.Rollback())
+			_ = tx.Rollback() // SQLite may have done it itself, and err says enough.
 		}
 	}()
 	if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO space (name) VALUES (?)", space); err != nil {
 		return fmt.Errorf("writing the cache: %w", err)
 	}
 	for _, e := range entries {
-		raw := make([]byte, 0, 4*len(e.values))
-		for _, v := range e.values {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
-		}
-		// The first vector stays: whoever was earlier has trained with it.
-		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO feature SELECT id, ?, ?, ? FROM space WHERE name = ?",
-			e.photo[:], e.view.String(), raw, space); err != nil {
+		// The first vector stays: whoever was earlier has trained with it. Only one that nobody can use gives way.
+		if _, err := tx.ExecContext(ctx, `INSERT INTO feature SELECT id, ?, ?, ? FROM space WHERE name = ?
+			ON CONFLICT DO UPDATE SET vector = excluded.vector WHERE length(vector) != length(excluded.vector)`,
+			e.photo[:], e.view.String(), encode(e.values), space); err != nil {
 			return fmt.Errorf("writing the cache: %w", err)
 		}
 	}

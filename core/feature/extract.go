@@ -3,6 +3,7 @@ package feature
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,7 +31,7 @@ type Result struct {
 // Progress tells how far an extraction is.
 type Progress struct {
 	Done, Total int // Photos.
-	Cached      int // Photos among those done that were not read again.
+	Cached      int // Photos among those done that did not pass through the network again.
 	Bad         int // Photos among those done that cannot be used.
 }
 
@@ -73,9 +74,12 @@ func (x *Extractor) Extract(ctx context.Context, jobs []Job) ([]Result, error) {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(jobs) || rctx.Err() != nil {
-					return rctx.Err() //nolint:wrapcheck // a cancelled run needs no words.
+					return rctx.Err()
 				}
 				u, known := x.look(rctx, i, jobs[i], &results[i])
+				if rctx.Err() != nil {
+					continue // The photo is not to blame.
+				}
 				if known {
 					cached := results[i].Err == nil
 					finished <- func(p *Progress) { p.count(results[i], cached) }
@@ -112,7 +116,7 @@ func (x *Extractor) Extract(ctx context.Context, jobs []Job) ([]Result, error) {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return results, err //nolint:wrapcheck // the embedder's own words.
+	return results, err
 }
 
 func (p *Progress) count(r Result, cached bool) {
@@ -193,7 +197,7 @@ func (x *Extractor) embedAll(ctx context.Context, jobs []Job, results []Result, 
 			size += len(u.missing) * len(u.encoded.Data)
 		}
 		if len(batch) == 0 {
-			return ctx.Err() //nolint:wrapcheck // a cancelled run needs no words.
+			return ctx.Err()
 		}
 		if err := x.embed(ctx, jobs, results, batch); err != nil {
 			return err
@@ -205,7 +209,7 @@ func (x *Extractor) embedAll(ctx context.Context, jobs []Job, results []Result, 
 	}
 }
 
-// embed makes one request and keeps what comes of it.
+// embed has a batch embedded and keeps what comes of it.
 func (x *Extractor) embed(ctx context.Context, jobs []Job, results []Result, batch []unread) error {
 	var photos []Photo
 	for _, u := range batch {
@@ -213,9 +217,9 @@ func (x *Extractor) embed(ctx context.Context, jobs []Job, results []Result, bat
 			photos = append(photos, Photo{u.encoded, jobs[u.job].Views[v]})
 		}
 	}
-	vectors, err := x.Embedder.Embed(ctx, photos)
+	vectors, err := x.request(ctx, photos)
 	if err != nil {
-		return err //nolint:wrapcheck // the embedder's own words.
+		return err
 	}
 	var entries []entry
 	var files []file
@@ -240,4 +244,31 @@ func (x *Extractor) embed(ctx context.Context, jobs []Job, results []Result, bat
 	}
 	x.Cache.keep(ctx, x.Embedder.Space(), entries, files)
 	return nil
+}
+
+// request embeds photos, in several requests where the last photo of a batch, or its many views, are too much for one.
+func (x *Extractor) request(ctx context.Context, photos []Photo) ([]Vector, error) {
+	var vectors []Vector
+	for len(photos) > 0 {
+		n, size := 1, len(photos[0].Data)
+		for n < min(len(photos), requestPhotos) && size+len(photos[n].Data) <= requestBytes {
+			size += len(photos[n].Data)
+			n++
+		}
+		some, err := x.Embedder.Embed(ctx, photos[:n])
+		if err != nil {
+			return nil, err
+		}
+		if len(some) != n {
+			return nil, fmt.Errorf("the embedder gave %d vectors for %d photos", len(some), n)
+		}
+		for _, v := range some {
+			if v.Err == nil && len(v.Values) != x.Embedder.Length() {
+				return nil, fmt.Errorf("the embedder gave %d features instead of %d", len(v.Values), x.Embedder.Length())
+			}
+		}
+		vectors = append(vectors, some...)
+		photos = photos[n:]
+	}
+	return vectors, nil
 }

@@ -52,5 +52,6 @@ func (v View) String() string {
 	if v.Flip {
 		flip = 1
 	}
-	return fmt.Sprintf("f%d a%g z%g x%g y%g b%g", flip, v.Angle, v.Zoom, v.DX, v.DY, v.Brightness)
+	// Adding 0 makes 0 of -0, which is the same view.
+	return fmt.Sprintf("f%d a%g z%g x%g y%g b%g", flip, v.Angle+0, v.Zoom+0, v.DX+0, v.DY+0, v.Brightness+0)
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package feature
+
+func systemRoles() map[string]role { return nil }
