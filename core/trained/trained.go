@@ -111,7 +111,7 @@ var ErrNoModel = errors.New("no trained model")
 
 // Open reads model.json and checks that the files beside it are those that it describes.
 func Open(dir string) (*Folder, error) {
-	data, err := os.ReadFile(filepath.Join(dir, ModelFile)) //nolint:gosec // the folder that the user names.
+	data, err := os.ReadFile(filepath.Join(dir, ModelFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s holds %w (there is no %s): give the folder that kaika retrain wrote with --output_dir", dir, ErrNoModel, ModelFile)
 	}
@@ -122,10 +122,10 @@ func Open(dir string) (*Folder, error) {
 	if err := json.Unmarshal(data, &f.Model); err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w. Train the model again", filepath.Join(dir, ModelFile), err)
 	}
-	if f.Format > Format || f.Format < 1 {
+	if f.Format > Format {
 		return nil, fmt.Errorf("the model in %s has format %d, and this Kaika reads formats up to %d: use a newer Kaika", dir, f.Format, Format)
 	}
-	if f.Graph.File != filepath.Base(f.Graph.File) || f.Graph.File == "" || len(f.Labels) == 0 {
+	if f.Format < 1 || f.Graph.File != filepath.Base(f.Graph.File) || f.Graph.File == "" || len(f.Labels) == 0 {
 		return nil, fmt.Errorf("%s is damaged: it names no graph or no labels. Train the model again", filepath.Join(dir, ModelFile))
 	}
 	f.GraphPath = filepath.Join(dir, f.Graph.File)
@@ -151,7 +151,7 @@ func short(digest string) string { return digest[:min(12, len(digest))] }
 
 // readLabels reads a file of labels, one a line.
 func readLabels(path string) ([]string, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // the folder that the user names.
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the labels: %w", err)
 	}
@@ -173,7 +173,7 @@ func Labels(labels []string) []byte {
 
 // Digest gives the SHA-256 of a file in hexadecimal.
 func Digest(path string) (string, error) {
-	data, err := os.ReadFile(path) //nolint:gosec // a file of the model.
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("reading the graph: %w", err)
 	}

@@ -28,10 +28,17 @@ func CheckPlace(dir string) error {
 	case len(entries) == 0:
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, ModelFile)); err != nil {
+	if !holdsModel(dir) {
 		return fmt.Errorf("%s already holds other files, which Kaika leaves alone: choose another --output_dir", dir)
 	}
 	return nil
+}
+
+// holdsModel tells whether a folder holds a model of Kaika's. Other programs have a model.json, too.
+func holdsModel(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, ModelFile))
+	var m Model
+	return err == nil && json.Unmarshal(data, &m) == nil && m.Format > 0 && m.Graph.File != ""
 }
 
 // NewWriter begins to write a model. The folder it is in is made if it is missing.
@@ -40,10 +47,13 @@ func NewWriter(dir string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the model's folder: %w", err)
 	}
+	if behind, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = behind // The link stays.
+	}
 	if err := CheckPlace(dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // a folder of the user's own, as any program makes it.
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder for the model: %w", err)
 	}
 	stage, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
@@ -56,9 +66,17 @@ func NewWriter(dir string) (*Writer, error) {
 // Path gives the place of a file of the model until Commit.
 func (w *Writer) Path(name string) string { return filepath.Join(w.stage, name) }
 
-// File writes a file of the model.
+// File writes a file of the model. It is on the disk when File returns: an older model is removed after Commit.
 func (w *Writer) File(name string, data []byte) error {
-	if err := os.WriteFile(w.Path(name), data, 0o644); err != nil { //nolint:gosec // a model is not secret.
+	f, err := os.Create(w.Path(name))
+	if err != nil {
+		return fmt.Errorf("writing the model: %w", err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("writing the model: %w", err)
 	}
 	return nil
@@ -73,6 +91,7 @@ func (w *Writer) Discard() error {
 }
 
 // Commit writes model.json and puts the folder in its place. An older model there is replaced; if that fails, it stays.
+// What else lies in its folder is kept.
 func (w *Writer) Commit(m Model) error {
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -81,7 +100,7 @@ func (w *Writer) Commit(m Model) error {
 	if err := w.File(ModelFile, append(data, '\n')); err != nil {
 		return err
 	}
-	if err := os.Chmod(w.stage, 0o755); err != nil { //nolint:gosec // MkdirTemp makes it for the owner only; a model is not secret.
+	if err := os.Chmod(w.stage, 0o755); err != nil {
 		return fmt.Errorf("writing the model: %w", err)
 	}
 	old := w.stage + "-old"
@@ -98,16 +117,36 @@ func (w *Writer) Commit(m Model) error {
 		return err
 	}
 	if replaced {
-		if err := os.RemoveAll(old); err != nil {
-			return fmt.Errorf("removing the model that was replaced: %w", err)
+		return w.remove(old)
+	}
+	return nil
+}
+
+// remove removes a model that was replaced, after it has moved what else lies in its folder to the new one: curves or
+// notes of the user's own.
+func (w *Writer) remove(old string) error {
+	entries, err := os.ReadDir(old)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // A link to nowhere stood there.
+		return fmt.Errorf("removing the model that was replaced: %w", err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if name == GraphFile || name == LabelsFile || name == ModelFile || name == MetricsFile {
+			continue
 		}
+		if err := os.Rename(filepath.Join(old, name), filepath.Join(w.dir, name)); err != nil {
+			return fmt.Errorf("keeping what lay beside the model that was replaced: %w", err)
+		}
+	}
+	if err := os.RemoveAll(old); err != nil {
+		return fmt.Errorf("removing the model that was replaced: %w", err)
 	}
 	return nil
 }
 
 // WriteFile writes a file by way of a temporary one, so that it is never half there. Missing folders are made.
 func WriteFile(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a folder of the user's own, as any program makes it.
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("making the folder for %s: %w", path, err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
