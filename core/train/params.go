@@ -45,10 +45,16 @@ func DefaultSettings() Settings {
 	}
 }
 
+// most bounds whatever counts steps or photos: the engine counts in 32 bits.
+const most = 10_000_000
+
+// batchSize tells whether a number of photos may be asked for; -1 means all.
+func batchSize(n int) bool { return n == -1 || n >= 1 && n <= most }
+
 // Validate checks the ranges.
 func (s Settings) Validate() error {
 	switch {
-	case s.Steps < 1 || s.Steps > 10_000_000:
+	case s.Steps < 1 || s.Steps > most:
 		return errors.New("how_many_training_steps must be 1 to 10000000")
 	case !(s.LearningRate > 0 && s.LearningRate <= 1000):
 		return errors.New("learning_rate must be above 0 and at most 1000")
@@ -56,14 +62,14 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("optimizer must be %s, %s or %s, not %q", GradientDescent, Momentum, Adam, s.Optimizer)
 	case !(s.L2 >= 0 && s.L2 <= 1000):
 		return errors.New("l2 must be 0 to 1000")
-	case s.TrainBatchSize == 0 || s.TrainBatchSize < -1:
-		return errors.New("train_batch_size must be at least 1, or -1 for all photos")
-	case s.ValidationBatchSize == 0 || s.ValidationBatchSize < -1:
-		return errors.New("validation_batch_size must be at least 1, or -1 for all photos")
-	case s.EvalStepInterval < 1:
-		return errors.New("eval_step_interval must be at least 1")
-	case s.EarlyStopping < 0:
-		return errors.New("early_stopping must be 0 (never) or more")
+	case !batchSize(s.TrainBatchSize):
+		return errors.New("train_batch_size must be 1 to 10000000, or -1 for all photos")
+	case !batchSize(s.ValidationBatchSize):
+		return errors.New("validation_batch_size must be 1 to 10000000, or -1 for all photos")
+	case s.EvalStepInterval < 1 || s.EvalStepInterval > most:
+		return errors.New("eval_step_interval must be 1 to 10000000")
+	case s.EarlyStopping < 0 || s.EarlyStopping > most:
+		return errors.New("early_stopping must be 0 (never) to 10000000")
 	case s.ClassWeighting != WeightNone && s.ClassWeighting != WeightBalanced:
 		return fmt.Errorf("class_weighting must be %s or %s, not %q", WeightNone, WeightBalanced, s.ClassWeighting)
 	}
@@ -116,12 +122,12 @@ func (p Params) Validate() error {
 		return errors.New("output_dir is missing: give the folder for the model")
 	case p.TestingPercentage < 0 || p.ValidationPercentage < 0 || p.TestingPercentage+p.ValidationPercentage >= 100:
 		return errors.New("testing_percentage and validation_percentage must be 0 or more and together below 100")
-	case p.TestBatchSize == 0 || p.TestBatchSize < -1:
-		return errors.New("test_batch_size must be at least 1, or -1 for all photos")
+	case !batchSize(p.TestBatchSize):
+		return errors.New("test_batch_size must be 1 to 10000000, or -1 for all photos")
 	case !tensorName.MatchString(p.FinalTensorName):
 		return fmt.Errorf("final_tensor_name %q is not a name that TensorFlow allows: use letters, digits, _ . - and /", p.FinalTensorName)
-	case p.IntermediateFrequency < 0:
-		return errors.New("intermediate_store_frequency must be 0 (never) or more")
+	case p.IntermediateFrequency < 0 || p.IntermediateFrequency > most:
+		return errors.New("intermediate_store_frequency must be 0 (never) to 10000000")
 	case (p.IntermediateDir == "") != (p.IntermediateFrequency == 0):
 		return errors.New("intermediate_output_graphs_dir and intermediate_store_frequency go together: give both or neither")
 	}

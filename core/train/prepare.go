@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"kaika/core/dataset"
@@ -36,7 +37,7 @@ type Photo struct {
 func Prepare(ctx context.Context, dir string, x *feature.Extractor) (*Featured, error) {
 	d, err := dataset.Open(ctx, dir)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	jobs := make([]feature.Job, len(d.Photos))
 	for i, p := range d.Photos {
@@ -66,7 +67,7 @@ func Prepare(ctx context.Context, dir string, x *feature.Extractor) (*Featured, 
 		used[p.Label]++
 		f.Photos = append(f.Photos, Photo{Path: p.Path, Label: p.Label, Digest: r.Digest, Features: r.Vectors[0]})
 	}
-	f.dropEmpty(d.Labels, used)
+	f.dropEmpty(dir, d.Labels, used)
 	if len(f.Labels) < 2 {
 		return nil, fmt.Errorf("%w: of the %d photos in %s, %d can be used, and they have %d labels; at least two labels are needed. %s",
 			ErrTooFew, len(d.Photos), dir, len(f.Photos), len(f.Labels), firstReasons(f.Skipped))
@@ -125,11 +126,13 @@ func firstReasons(s []dataset.Skip) string {
 }
 
 // dropEmpty leaves out labels without a usable photo.
-func (f *Featured) dropEmpty(labels []string, used []int) {
+func (f *Featured) dropEmpty(dir string, labels []string, used []int) {
 	place := make([]int, len(labels))
 	for l, name := range labels {
 		if used[l] == 0 {
-			f.Skipped = append(f.Skipped, dataset.Skip{Path: name, Reason: dataset.EmptyLabel, Detail: "is a label without a photo that can be used"})
+			f.Skipped = append(f.Skipped, dataset.Skip{
+				Path: filepath.Join(dir, name), Reason: dataset.EmptyLabel, Detail: "is a label without a photo that can be used",
+			})
 			continue
 		}
 		place[l] = len(f.Labels)

@@ -58,8 +58,8 @@ type Seconds struct {
 	Total    float64 `json:"total"`
 }
 
-// notes gives sentences that a user should read.
-func notes(r *Report) []string {
+// notes gives sentences that a user should read. testing is the percentage of the photos that was to be tested with.
+func notes(r *Report, testing int) []string {
 	var n []string
 	if v := r.Validation; v != nil && r.Photos.Validation >= 10 {
 		gap := r.Train.Accuracy - v.Accuracy
@@ -71,6 +71,8 @@ func notes(r *Report) []string {
 		}
 	}
 	switch t := r.Test; {
+	case t == nil && testing == 0:
+		n = append(n, "No photo was kept to test with (testing_percentage is 0), so nobody knows how good the model is: kaika evaluate tells it.")
 	case t == nil:
 		n = append(n, "No photo was left to test with, so nobody knows how good the model is: collect at least 5 photos a label, better 50.")
 	case t.Count < 50:

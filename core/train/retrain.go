@@ -65,7 +65,7 @@ func (r *Retrainer) Run(ctx context.Context, p Params) (*Report, error) {
 		return nil, err
 	}
 	if err := trained.CheckPlace(p.OutputDir); err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	d, fit, err := r.features(ctx, p)
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *Retrainer) Run(ctx context.Context, p Params) (*Report, error) {
 
 	w, err := trained.NewWriter(p.OutputDir)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	discard := func() {
 		if err := w.Discard(); err != nil {
@@ -94,10 +94,8 @@ func (r *Retrainer) Run(ctx context.Context, p Params) (*Report, error) {
 	}
 	report.Seconds.Training = r.Now().Sub(trainingBegan).Seconds()
 	report.StoppedEarly, report.Steps = fitted.StoppedEarly, fitted.Head.Step
-	t := d.measure(report, fit, fitted, p)
-	if report.Notes = append(d.warnings, notes(report)...); report.Notes == nil {
-		report.Notes = []string{}
-	}
+	t := d.measure(report, fit, fitted)
+	report.Notes = slices.Concat([]string{}, d.warnings, notes(report, p.TestingPercentage))
 	if n := d.contradictions(); n > 0 {
 		report.Notes = append(report.Notes, fmt.Sprintf("%d photos lie under more than one label: remove them where they are wrong.", n))
 	}
@@ -215,7 +213,7 @@ func (r *Retrainer) fit(ctx context.Context, p Params, fit Fit, w *trained.Write
 }
 
 // measure fills in the report's figures and gives the temperature.
-func (d *divided) measure(report *Report, fit Fit, fitted *Fitted, p Params) float64 {
+func (d *divided) measure(report *Report, fit Fit, fitted *Fitted) float64 {
 	validation := Rows(fitted.ValidationLogits, fit.Labels)
 	t := temperature(validation, fit.Validation.Labels)
 	report.Train.Accuracy, report.Train.CrossEntropy = Accuracy(Rows(fitted.TrainLogits, fit.Labels), fit.Train.Labels, t)
@@ -265,7 +263,10 @@ func (r *Retrainer) write(ctx context.Context, p Params, d *divided, report *Rep
 	}
 	report.GraphSHA256 = trained.DigestBytes(graph)
 	labels := trained.Labels(d.Labels)
-	if err := errors.Join(w.File(trained.GraphFile, graph), w.File(trained.LabelsFile, labels)); err != nil {
+	if err := w.File(trained.GraphFile, graph); err != nil {
+		return err
+	}
+	if err := w.File(trained.LabelsFile, labels); err != nil {
 		return err
 	}
 	parameters, err := parameters(p)
@@ -301,7 +302,7 @@ func (r *Retrainer) write(ctx context.Context, p Params, d *divided, report *Rep
 		}
 	}
 	if err := w.Commit(m); err != nil {
-		return err //nolint:wrapcheck // a sentence for the user already.
+		return err
 	}
 	if report.Model, err = filepath.Abs(p.OutputDir); err != nil {
 		report.Model = p.OutputDir
@@ -336,7 +337,7 @@ func inFolder(dir, name string) string {
 func (r *Retrainer) golden(ctx context.Context, graph trained.Graph, path string) ([]trained.GoldenScore, error) {
 	pictures, digests, err := trained.Golden()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says enough.
+		return nil, err
 	}
 	vectors, err := r.Engine.Classify(ctx, graph, path, r.Engine.Base().Precision, pictures)
 	if err != nil {

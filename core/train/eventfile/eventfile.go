@@ -87,7 +87,7 @@ func Create(dir string, at time.Time, host string) (*Writer, error) {
 func createNew(path string) (*os.File, error) {
 	name := path
 	for n := 1; ; n++ {
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640) //nolint:gosec // the user chose the folder
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 		if !errors.Is(err, fs.ErrExist) {
 			return file, err
 		}

@@ -21,7 +21,7 @@ var start = time.Unix(1_700_000_000, 250_000_000)
 // read returns the events of a file, whose frames and checksums must be right.
 func read(t *testing.T, path string) []*event_go_proto.Event {
 	t.Helper()
-	data, err := os.ReadFile(path) //nolint:gosec // a file of the test
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestScalars(t *testing.T) {
 		{0, []Scalar{{"accuracy", 0.5}, {"cross entropy", 1.25}}},
 		{10, []Scalar{{"正解率", 0.75}}},
 		{20, nil},
-		{-1, []Scalar{{"", math.Inf(1)}, {"b", -0.0}, {"a", math.NaN()}}},
+		{-1, []Scalar{{"", math.Inf(1)}, {"b", math.Copysign(0, -1)}, {"a", math.NaN()}}},
 		{math.MaxInt64, []Scalar{{"bad \xff tag", 1e300}}},
 	}
 	for i, row := range rows {
