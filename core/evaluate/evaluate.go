@@ -90,15 +90,15 @@ type Evaluator struct {
 // Run evaluates.
 func (e *Evaluator) Run(ctx context.Context, p Params) (*Report, error) {
 	began := e.Now()
-	if err := p.Settings.Validate(); err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+	if err := p.Validate(); err != nil {
+		return nil, err
 	}
 	if err := p.Augmentation.Validate(); err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	f, err := train.Prepare(ctx, p.ImageDir, e.extractor(train.Features))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	folds, warnings, err := dataset.Folds(f.Samples(), f.Labels, p.Folds, uint64(p.Seed)) //nolint:gosec // any seed will do.
 	if err != nil {
@@ -106,11 +106,11 @@ func (e *Evaluator) Run(ctx context.Context, p Params) (*Report, error) {
 	}
 	views, err := train.Augment(ctx, e.extractor(train.Views), f.Photos, p.Augmentation, p.Seed)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	r := &Report{
-		Labels: f.Labels, Photos: len(f.Photos), Skipped: slices.Concat([]dataset.Skip{}, f.Skipped),
-		Notes: slices.Concat([]string{}, warnings), Misclassified: []train.Misclassified{},
+		Labels: f.Labels, Photos: len(f.Photos), Skipped: append([]dataset.Skip{}, f.Skipped...),
+		Notes: append([]string{}, warnings...), Misclassified: []train.Misclassified{},
 	}
 	r.Seconds.Features = e.Now().Sub(began).Seconds()
 	trainingBegan := e.Now()
@@ -179,7 +179,7 @@ func (e *Evaluator) crossValidate(ctx context.Context, p Params, f *train.Featur
 			return nil
 		})
 	}
-	return logits, group.Wait() //nolint:wrapcheck // says which fold.
+	return logits, group.Wait()
 }
 
 // measure fills in the figures.
