@@ -3,9 +3,12 @@ package classify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -50,7 +53,7 @@ type Classifier struct {
 func Open(ctx context.Context, dir, precision string, engine Engine) (*Classifier, error) {
 	folder, err := trained.Open(dir)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	if precision == "" {
 		precision = folder.BaseModel.Precision
@@ -58,7 +61,7 @@ func Open(ctx context.Context, dir, precision string, engine Engine) (*Classifie
 	c := &Classifier{folder, engine, precision}
 	pictures, digests, err := trained.Golden()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says enough.
+		return nil, err
 	}
 	vectors, err := engine.Classify(ctx, folder.Graph, folder.GraphPath, precision, pictures)
 	if err != nil {
@@ -71,7 +74,10 @@ func Open(ctx context.Context, dir, precision string, engine Engine) (*Classifie
 		}
 		scores[i] = v.Values
 	}
-	return c, folder.CheckGolden(digests, scores, precision) //nolint:wrapcheck // a sentence for the user already.
+	if err := folder.CheckGolden(digests, scores, precision); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Pictures answers for pictures that are in memory, in their order. The answers bear no file.
@@ -79,6 +85,9 @@ func (c *Classifier) Pictures(ctx context.Context, pictures []picture.Encoded) (
 	vectors, err := c.engine.Classify(ctx, c.Graph, c.GraphPath, c.precision, pictures)
 	if err != nil {
 		return nil, fmt.Errorf("classifying: %w", err)
+	}
+	if len(vectors) != len(pictures) {
+		return nil, fmt.Errorf("classifying: the engine gave %d answers for %d photos", len(vectors), len(pictures))
 	}
 	answers := make([]Answer, len(vectors))
 	for i, v := range vectors {
@@ -88,8 +97,12 @@ func (c *Classifier) Pictures(ctx context.Context, pictures []picture.Encoded) (
 }
 
 func (c *Classifier) answer(v feature.Vector) Answer {
-	if v.Err == nil && len(v.Values) != len(c.Labels) {
+	switch {
+	case v.Err != nil:
+	case len(v.Values) != len(c.Labels):
 		v.Err = fmt.Errorf("got %d scores for %d labels", len(v.Values), len(c.Labels))
+	case slices.ContainsFunc(v.Values, func(s float32) bool { return math.IsNaN(float64(s)) }):
+		v.Err = errors.New("got a score that is not a number: the network cannot compute this photo")
 	}
 	a := Answer{Predictions: []Prediction{}}
 	if v.Err != nil {
@@ -121,20 +134,27 @@ const Stdin = "-"
 func List(ctx context.Context, args []string) ([]string, error) {
 	var files []string
 	for _, arg := range args {
+		if arg == Stdin {
+			if !slices.Contains(files, Stdin) { // It can be read once.
+				files = append(files, Stdin)
+			}
+			continue
+		}
 		info, err := os.Stat(arg)
-		if arg == Stdin || err != nil || !info.IsDir() {
+		if err != nil || !info.IsDir() {
 			files = append(files, arg) // What is wrong with it is said in its turn.
 			continue
 		}
-		err = filepath.WalkDir(arg, func(path string, entry fs.DirEntry, err error) error {
+		root := arg + string(filepath.Separator) // Enters a link to a folder that is named itself.
+		err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if err != nil {
-				files = append(files, path) // Cannot be read; so says its answer.
+				files = append(files, filepath.Clean(path)) // Cannot be read; so says its answer.
 				return fs.SkipDir
 			}
-			hidden := path != arg && entry.Name()[0] == '.'
+			hidden := path != root && entry.Name()[0] == '.'
 			switch {
 			case hidden && entry.IsDir():
 				return fs.SkipDir
@@ -150,11 +170,32 @@ func List(ctx context.Context, args []string) ([]string, error) {
 	return files, nil
 }
 
-// How many photos are handed to the engine at once, and how many such batches wait or are under way.
+// How much is read and handed to the engine at once, and how many such batches wait for their turn. Memory is bounded
+// by it, however many photos there are.
 const (
 	batchFiles  = 32
+	batchBytes  = 16 << 20
 	batchesLive = 2
 )
+
+// batches divides files so that neither their number nor their bytes are too many for one call.
+func batches(files []string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for len(files) > 0 {
+			n, size := 0, int64(0)
+			for n < min(len(files), batchFiles) && size < batchBytes {
+				if info, err := os.Stat(files[n]); err == nil {
+					size += info.Size()
+				}
+				n++
+			}
+			if !yield(files[:n]) {
+				return
+			}
+			files = files[n:]
+		}
+	}
+}
 
 // Files answers for files, each in its turn and order, while later ones are read and computed. stdin is read where a
 // file is Stdin. A file that cannot be answered for stops nothing; an error of each does.
@@ -168,7 +209,7 @@ func (c *Classifier) Files(ctx context.Context, files []string, stdin io.Reader,
 	queue := make(chan chan result, batchesLive)
 	go func() {
 		defer close(queue)
-		for batch := range slices.Chunk(files, batchFiles) {
+		for batch := range batches(files) {
 			to := make(chan result, 1)
 			select {
 			case queue <- to:
@@ -197,7 +238,7 @@ func (c *Classifier) Files(ctx context.Context, files []string, stdin io.Reader,
 		}
 	}
 	if ctx.Err() != nil {
-		return ctx.Err() //nolint:wrapcheck // a cancelled call needs no words.
+		return ctx.Err()
 	}
 	return err
 }
@@ -211,18 +252,13 @@ func (c *Classifier) batch(ctx context.Context, files []string, stdin io.Reader)
 	for i, path := range files {
 		readers.Go(func() error {
 			var err error
-			if path == Stdin {
-				pictures[i], _, err = picture.ReadFrom(stdin)
-			} else {
-				pictures[i], _, err = picture.Read(ctx, path)
-			}
-			if err != nil {
+			if pictures[i], err = read(ctx, path, stdin); err != nil {
 				answers[i] = c.answer(feature.Vector{Err: err})
 			}
 			return nil
 		})
 	}
-	if err := readers.Wait(); err != nil {
+	if err := errors.Join(readers.Wait(), ctx.Err()); err != nil { // Cancelled, no photo is to blame.
 		return nil, fmt.Errorf("reading the photos: %w", err)
 	}
 	var good []picture.Encoded
@@ -246,4 +282,34 @@ func (c *Classifier) batch(ctx context.Context, files []string, stdin io.Reader)
 		answers[i].File = path
 	}
 	return answers, nil
+}
+
+// read reads a picture from a file or the standard input.
+func read(ctx context.Context, path string, stdin io.Reader) (picture.Encoded, error) {
+	if path != Stdin {
+		e, _, err := picture.Read(ctx, path)
+		if info, statErr := os.Stat(path); err != nil && statErr == nil && info.IsDir() {
+			// List names a folder that it could not look into.
+			if _, dirErr := os.ReadDir(path); dirErr != nil {
+				err = fmt.Errorf("is a folder that cannot be read: %w", dirErr)
+			}
+		}
+		return e, err
+	}
+	type answer struct {
+		picture picture.Encoded
+		err     error
+	}
+	// A terminal may never give anything, and reading it cannot be broken off.
+	come := make(chan answer, 1)
+	go func() {
+		e, _, err := picture.ReadFrom(stdin)
+		come <- answer{e, err}
+	}()
+	select {
+	case a := <-come:
+		return a.picture, a.err
+	case <-ctx.Done():
+		return picture.Encoded{}, ctx.Err()
+	}
 }

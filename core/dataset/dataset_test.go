@@ -349,7 +349,7 @@ func TestOpenForbidden(t *testing.T) {
 		if err := os.Chmod(path, 0); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = os.Chmod(path, 0o700) }) //nolint:gosec // a folder needs the x
+		t.Cleanup(func() { _ = os.Chmod(path, 0o700) })
 	}
 	d, err := Open(t.Context(), dir)
 	if err != nil {

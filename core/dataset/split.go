@@ -317,10 +317,10 @@ type labelCount struct {
 
 // String returns the count in words: "3 photos".
 func (c labelCount) String() string {
-	switch {
-	case c.samples == 1:
+	switch c.samples {
+	case 1:
 		return "1 photo"
-	case c.samples == c.units:
+	case c.units:
 		return fmt.Sprintf("%d photos", c.samples)
 	}
 	return fmt.Sprintf("%d photos (%d without copies)", c.samples, c.units)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -220,7 +221,7 @@ func foreign(random *rand.Rand) (samples []Sample, labels []string) {
 	for label := range 2 + random.IntN(4) {
 		labels = append(labels, fmt.Sprintf("label%d", label))
 		for range 1 + random.IntN(60) {
-			s := photo(fmt.Sprint(random.Uint64()), label)
+			s := photo(strconv.FormatUint(random.Uint64(), 10), label)
 			switch random.IntN(8) {
 			case 0:
 				s.Group = fmt.Sprintf("group %d", random.IntN(20))
