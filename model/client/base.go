@@ -54,7 +54,7 @@ func (b *Base) Space() string {
 }
 
 // embedBatch is how many photos pass through the network at once; docs/benchmarks.md tells how it was found.
-const embedBatch = 8
+const embedBatch = 4
 
 func (b *Base) network() *enginepb.Network {
 	m := b.model
@@ -107,43 +107,67 @@ func (e *Engine) Classify(ctx context.Context, g trained.Graph, path, precision 
 // patience is how many times in a row the engine may die before the work is given up.
 const patience = 10
 
-// survive asks for one vector a photo, through deaths of the engine.
+// everyTurn is the number of turns: as many requests for photos may be under way, and whoever has all is alone.
+const everyTurn = 1 << 30
+
+// survive asks for one vector a photo, through deaths of the engine. When it dies, the photos are tried in halves until
+// the one is found that it dies of. That is done alone: so no photo is blamed for what another request's photo does.
 func survive[P any](ctx context.Context, e *Engine, photos []P, ask func([]P) ([]*enginepb.Vector, error)) ([]feature.Vector, error) {
-	answers, err := ask(photos)
-	switch {
-	case err == nil && len(answers) != len(photos):
-		return nil, fmt.Errorf("the engine gave %d answers for %d photos", len(answers), len(photos))
-	case err == nil:
-		e.deaths.Store(0)
-		return decode(answers), nil
-	case !errors.Is(err, ErrEngineDied):
+	if err := e.turns.Acquire(ctx, 1); err != nil {
 		return nil, err
-	case e.deaths.Add(1) > patience:
+	}
+	vectors, err := once(e, photos, ask)
+	e.turns.Release(1)
+	if !errors.Is(err, ErrEngineDied) {
+		return vectors, err
+	}
+	if err := e.turns.Acquire(ctx, everyTurn); err != nil {
+		return nil, err
+	}
+	defer e.turns.Release(everyTurn)
+	return search(e, photos, ask)
+}
+
+// once asks one time.
+func once[P any](e *Engine, photos []P, ask func([]P) ([]*enginepb.Vector, error)) ([]feature.Vector, error) {
+	answers, err := ask(photos)
+	if err != nil {
+		return nil, err
+	}
+	if len(answers) != len(photos) {
+		return nil, fmt.Errorf("the engine gave %d answers for %d photos", len(answers), len(photos))
+	}
+	e.answered()
+	return decode(answers), nil
+}
+
+// search asks again for photos under which the engine died, in halves.
+func search[P any](e *Engine, photos []P, ask func([]P) ([]*enginepb.Vector, error)) ([]feature.Vector, error) {
+	if e.died() > patience {
 		return nil, fmt.Errorf("%w %d times in a row: is there enough memory? See the log, and kaika doctor", ErrEngineDied, patience)
 	}
-	if len(photos) > 1 {
-		half := len(photos) / 2
-		first, err := survive(ctx, e, photos[:half], ask)
+	if len(photos) == 1 {
+		// Perhaps something else killed it: the photo gets a second chance.
+		vectors, err := once(e, photos, ask)
+		if errors.Is(err, ErrEngineDied) {
+			return []feature.Vector{{Err: &picture.Error{
+				Reason: picture.Damaged, Detail: "made TensorFlow stop twice and was left out", Err: err,
+			}}}, nil
+		}
+		return vectors, err
+	}
+	var all []feature.Vector
+	for _, half := range [][]P{photos[:len(photos)/2], photos[len(photos)/2:]} {
+		vectors, err := once(e, half, ask)
+		if errors.Is(err, ErrEngineDied) {
+			vectors, err = search(e, half, ask)
+		}
 		if err != nil {
 			return nil, err
 		}
-		second, err := survive(ctx, e, photos[half:], ask)
-		return append(first, second...), err
+		all = append(all, vectors...)
 	}
-	// Perhaps something else killed it: the photo gets a second chance.
-	answers, err = ask(photos)
-	switch {
-	case errors.Is(err, ErrEngineDied):
-		return []feature.Vector{{Err: &picture.Error{
-			Reason: picture.Damaged, Detail: "made TensorFlow stop twice and was left out", Err: err,
-		}}}, nil
-	case err != nil:
-		return nil, err
-	case len(answers) != 1:
-		return nil, fmt.Errorf("the engine gave %d answers for 1 photo", len(answers))
-	}
-	e.deaths.Store(0)
-	return decode(answers), nil
+	return all, nil
 }
 
 func encode(p picture.Encoded, v feature.View) *enginepb.Picture {
@@ -175,7 +199,7 @@ func (e *Engine) Fit(ctx context.Context, job train.Fit, observe train.Observer)
 	fitted, err := call(ctx, e, func(ctx context.Context, c enginepb.EngineClient) (*train.Fitted, error) {
 		stream, err := c.Train(ctx)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // call looks at its status.
+			return nil, err
 		}
 		if err := send(stream, job); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
@@ -201,7 +225,7 @@ func send(stream grpc.BidiStreamingClient[enginepb.TrainRequest, enginepb.TrainR
 		EvalStepInterval: int32(job.EvalStepInterval), EarlyStopping: int32(job.EarlyStopping), StoreFrequency: int32(job.StoreFrequency), //nolint:gosec // validated.
 	}
 	if err := stream.Send(&enginepb.TrainRequest{Part: &enginepb.TrainRequest_Settings{Settings: settings}}); err != nil {
-		return err //nolint:wrapcheck // call looks at its status.
+		return err
 	}
 	const chunk = 256
 	for _, part := range []struct {
@@ -218,11 +242,11 @@ func send(stream grpc.BidiStreamingClient[enginepb.TrainRequest, enginepb.TrainR
 				samples.Features = append(samples.Features, part.samples.Features[i]...)
 			}
 			if err := stream.Send(&enginepb.TrainRequest{Part: &enginepb.TrainRequest_Samples{Samples: samples}}); err != nil {
-				return err //nolint:wrapcheck // call looks at its status.
+				return err
 			}
 		}
 	}
-	return stream.CloseSend() //nolint:wrapcheck // call looks at its status.
+	return stream.CloseSend()
 }
 
 // receive hands out points and heads until the result comes.
@@ -230,7 +254,7 @@ func receive(stream grpc.BidiStreamingClient[enginepb.TrainRequest, enginepb.Tra
 	for {
 		reply, err := stream.Recv()
 		if err != nil {
-			return nil, err //nolint:wrapcheck // call looks at its status.
+			return nil, err
 		}
 		switch part := reply.GetPart().(type) {
 		case *enginepb.TrainReply_Point:

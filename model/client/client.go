@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -37,19 +39,24 @@ type Config struct {
 type Engine struct {
 	config Config
 
+	starts singleflight.Group
+	turns  *semaphore.Weighted // See survive.
+
 	mu       sync.Mutex
 	closed   bool
-	process  *process // nil until the engine is needed, and after it died.
+	process  *process           // nil until the engine is needed, and after it died.
+	kill     context.CancelFunc // Ends the program that was started last, at once; nil if none was.
 	restarts int
-
-	deaths atomic.Int32 // In a row, without an answer in between.
+	deaths   int // In a row, without an answer in between.
 }
 
 // process is one run of the program.
 type process struct {
 	plugin   *plugin.Client
 	client   enginepb.EngineClient
+	kill     context.CancelFunc // Ends the program at once.
 	lifeline *os.File
+	folder   string // Holds the socket.
 	pid      int
 }
 
@@ -61,18 +68,22 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{config: c}
+	return &Engine{config: c, turns: semaphore.NewWeighted(everyTurn)}
 }
 
 // Close ends the engine. Calls that are under way fail.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.closed = true
-	if e.process != nil {
-		e.process.end()
-		e.process = nil
+	p, kill := e.process, e.kill
+	e.closed, e.process = true, nil
+	e.mu.Unlock()
+	if p != nil {
+		p.end()
 	}
+	if kill != nil {
+		kill() // It may be that one is being started: that ends now, and is waited for.
+	}
+	_, _, _ = e.starts.Do("", func() (any, error) { return nil, errClosed })
 	return nil
 }
 
@@ -93,30 +104,71 @@ func (e *Engine) Restarts() int {
 	return e.restarts
 }
 
-// running gives the process, which it starts if none runs.
+// running gives the process, which it starts if none runs. Nobody has to wait for that whose context is done.
 func (e *Engine) running(ctx context.Context) (*process, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return nil, err //nolint:wrapcheck // a cancelled call needs no words.
-	}
-	if e.closed {
-		return nil, errors.New("the engine was closed")
-	}
-	if e.process != nil && !e.process.plugin.Exited() {
-		return e.process, nil
-	}
-	if e.process != nil {
-		e.process.end()
-		e.process = nil
-		e.restarts++
-	}
-	began := time.Now()
-	p, err := e.start(ctx)
-	if err != nil {
 		return nil, err
 	}
-	e.process = p
+	if p, err := e.alive(); p != nil || err != nil {
+		return p, err
+	}
+	started := e.starts.DoChan("", func() (any, error) { return e.restart(context.WithoutCancel(ctx)) })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case s := <-started:
+		if s.Err != nil {
+			return nil, s.Err
+		}
+		p, _ := s.Val.(*process)
+		return p, nil
+	}
+}
+
+var errClosed = errors.New("the engine was closed")
+
+// alive gives the process, nil if none runs.
+func (e *Engine) alive() (*process, error) {
+	e.mu.Lock()
+	p, closed := e.process, e.closed
+	e.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case p == nil || !p.plugin.Exited():
+		return p, nil
+	}
+	e.dead(p)
+	return nil, nil
+}
+
+// restart starts a process, unless one was started in the meantime.
+func (e *Engine) restart(ctx context.Context) (*process, error) {
+	if p, err := e.alive(); p != nil || err != nil {
+		return p, err
+	}
+	began := time.Now()
+	ctx, kill := context.WithCancel(ctx)
+	e.mu.Lock()
+	e.kill = kill
+	e.mu.Unlock()
+	p, err := e.start(ctx, kill)
+	e.mu.Lock()
+	closed := e.closed
+	if !closed {
+		e.process = p
+	}
+	e.mu.Unlock()
+	switch {
+	case closed && p != nil:
+		p.end()
+		return nil, errClosed
+	case closed:
+		return nil, errClosed
+	case err != nil:
+		kill()
+		return nil, err
+	}
 	if e.config.Started != nil {
 		e.config.Started(time.Since(began))
 	}
@@ -126,20 +178,38 @@ func (e *Engine) running(ctx context.Context) (*process, error) {
 // dead forgets a process that does not answer any more.
 func (e *Engine) dead(p *process) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.process == p {
-		p.end()
+	known := e.process == p
+	if known {
 		e.process = nil
 		e.restarts++
+		e.deaths++
+	}
+	e.mu.Unlock()
+	if known {
+		p.end()
 	}
 }
 
-func (e *Engine) start(ctx context.Context) (*process, error) {
+// answered notes that the engine did what it was asked.
+func (e *Engine) answered() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.deaths = 0
+}
+
+// died tells how often the engine died since it last did what it was asked.
+func (e *Engine) died() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.deaths
+}
+
+// start starts a process, whose program ends with ctx. The function kill ends ctx.
+func (e *Engine) start(ctx context.Context, kill context.CancelFunc) (*process, error) {
 	if _, err := os.Stat(e.config.Program); err != nil {
 		return nil, fmt.Errorf("the engine's program is missing: %w. Reinstall Kaika, or run make build", err)
 	}
-	// The engine outlives no call's context: it serves many calls.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), e.config.Program) //nolint:gosec // the program beside our own.
+	cmd := exec.CommandContext(ctx, e.config.Program) //nolint:gosec // the program beside our own.
 	cmd.Env = append(os.Environ(), enginepb.LifelineEnv+"=1")
 	if e.config.Library != "" {
 		folder, err := libraryFolder(e.config.Library, e.config.CacheDir)
@@ -147,16 +217,25 @@ func (e *Engine) start(ctx context.Context) (*process, error) {
 			return nil, err
 		}
 		variable := libraryPathVariable()
-		cmd.Env = append(cmd.Env, variable+"="+folder+string(filepath.ListSeparator)+os.Getenv(variable))
+		if others := os.Getenv(variable); others != "" { // Nothing between two separators would mean the working directory.
+			folder += string(filepath.ListSeparator) + others
+		}
+		cmd.Env = append(cmd.Env, variable+"="+folder)
 	}
+	// A folder that only this user can enter, and that goes when the engine does, however it ends.
+	folder, err := os.MkdirTemp("", "kaika-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the engine's socket: %w", err)
+	}
+	cmd.Env = append(cmd.Env, plugin.EnvUnixSocketDir+"="+folder)
 	read, write, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("starting the engine: %w", err)
+		return nil, fmt.Errorf("starting the engine: %w", errors.Join(err, os.Remove(folder)))
 	}
 	cmd.ExtraFiles = []*os.File{read} // Becomes enginepb.LifelineFD.
 	ownGroup(cmd)
 	last := &tail{}
-	p := &process{lifeline: write}
+	p := &process{kill: kill, lifeline: write, folder: folder}
 	p.plugin = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  enginepb.Handshake(),
 		Plugins:          plugin.PluginSet{enginepb.PluginName: &enginepb.Plugin{}},
@@ -171,12 +250,13 @@ func (e *Engine) start(ctx context.Context) (*process, error) {
 	_ = read.Close() // The child has its own copy; nothing was written.
 	if err != nil {
 		p.end()
-		return nil, fmt.Errorf("the engine could not be started: %w%s", err, last.words())
+		e.config.Log.Debug("engine did not start", "error", err)
+		return nil, notStarted(err, last.words())
 	}
 	dispensed, err := rpc.Dispense(enginepb.PluginName)
 	if err != nil {
 		p.end()
-		return nil, fmt.Errorf("the engine could not be started: %w", err)
+		return nil, notStarted(err, "")
 	}
 	client, ok := dispensed.(enginepb.EngineClient)
 	if !ok {
@@ -188,9 +268,25 @@ func (e *Engine) start(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
+// notStarted says why the program did not start: in its own words, which tell for example that a library is missing, or
+// else in the first line of go-plugin's.
+func notStarted(err error, words string) error {
+	if words == "" {
+		words, _, _ = strings.Cut(err.Error(), "\n")
+	}
+	return fmt.Errorf("the engine could not be started: %s. What it needs, kaika doctor tells", strings.TrimRight(words, ". "))
+}
+
+// patient is how long the engine may take to end when it is asked to.
+const patient = 5 * time.Second
+
 func (p *process) end() {
+	enough := time.AfterFunc(patient, p.kill)
 	p.plugin.Kill()
-	_ = p.lifeline.Close() // Nothing was written.
+	enough.Stop()
+	p.kill()
+	_ = p.lifeline.Close()     // Nothing was written.
+	_ = os.RemoveAll(p.folder) // The engine may have done it.
 }
 
 // call makes one call. When the engine dies under it, the error is ErrEngineDied and the next call starts it again.
@@ -205,7 +301,10 @@ func call[T any](ctx context.Context, e *Engine, do func(context.Context, engine
 		return answer, nil
 	}
 	if ctx.Err() != nil {
-		return none, ctx.Err() //nolint:wrapcheck // a cancelled call needs no words.
+		return none, ctx.Err()
+	}
+	if status.Code(err) == codes.DeadlineExceeded {
+		return none, context.DeadlineExceeded // The engine's clock may be ahead of ours by a little.
 	}
 	if status.Code(err) == codes.Unavailable || p.plugin.Exited() {
 		e.dead(p)
@@ -253,12 +352,9 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// words gives the text to be put behind an error.
+// words gives the text without space around it.
 func (t *tail) words() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(bytes.TrimSpace(t.text)) == 0 {
-		return ""
-	}
-	return "\n" + string(bytes.TrimSpace(t.text))
+	return string(bytes.TrimSpace(t.text))
 }

@@ -30,6 +30,7 @@ func main() {
 // killed and could say nothing.
 func endWithParent() {
 	lifeline := os.NewFile(enginepb.LifelineFD, "lifeline")
-	_, _ = io.Copy(io.Discard, lifeline) // Whatever ends the reading, kaika is not there any more.
+	_, _ = io.Copy(io.Discard, lifeline)                 // Whatever ends the reading, kaika is not there any more.
+	_ = os.RemoveAll(os.Getenv(plugin.EnvUnixSocketDir)) //nolint:gosec // go-plugin made it for this engine; kaika would have removed it.
 	os.Exit(1)
 }
