@@ -36,6 +36,7 @@ func BenchmarkEmbed(b *testing.B) {
 }
 
 func benchmarkEmbed(b *testing.B, size int) {
+	b.Helper()
 	pictures := benchmarkPictures(b)
 	g := benchmarkGraph(b, size)
 	float := benchmarkNetwork(b, g, "float32")

@@ -225,15 +225,21 @@ func TestPublishedNetworks(t *testing.T) {
 		logits map[int]float32
 	}{
 		{
-			"efficientnet_lite0", 224, 171.78981, []float32{0.041073, 0, 0, 0, 0, 0, 1.223064, 0.052257, 0, 0, 0, 0}, 113,
+			"efficientnet_lite0", 224, 171.78981,
+			[]float32{0.041073, 0, 0, 0, 0, 0, 1.223064, 0.052257, 0, 0, 0, 0},
+			113,
 			map[int]float32{807: 9.5872, 753: 4.6864, 905: 4.6798, 687: 4.4225, 743: 4.1268},
 		},
 		{
-			"efficientnet_lite0", 288, 169.17596, []float32{0.28734, 0, 0, 0, 0, 0, 0.694274, 0.180509, 0, 0, 0, 0}, 113,
+			"efficientnet_lite0", 288, 169.17596,
+			[]float32{0.28734, 0, 0, 0, 0, 0, 0.694274, 0.180509, 0, 0, 0, 0},
+			113,
 			map[int]float32{807: 8.8402, 905: 4.6699, 677: 4.0458, 753: 3.9126, 494: 3.6251},
 		},
 		{
-			"efficientnet_lite2", 260, 179.84624, []float32{0, 0.04195, 0, 0.033491, 0, 2.139702, 0, 0.636248, 0, 0.634648, 0, 0.290027}, 748,
+			"efficientnet_lite2", 260, 179.84624,
+			[]float32{0, 0.04195, 0, 0.033491, 0, 2.139702, 0, 0.636248, 0, 0.634648, 0, 0.290027},
+			748,
 			map[int]float32{807: 6.5036, 753: 5.8215, 581: 5.6365, 401: 4.7629, 754: 4.4973},
 		},
 	}
@@ -256,7 +262,7 @@ func TestPublishedNetworks(t *testing.T) {
 				t.Fatal(err)
 			}
 			out := newSession(t, data).run(t, "Preprocess/batch", tensor(t, cube(efficientnettest.Pixels(test.size, test.size), test.size)), "feature", "logits")
-			feature, logits := out[0].([][]float32)[0], out[1].([][]float32)[0]
+			feature, logits := as[[][]float32](t, out[0])[0], as[[][]float32](t, out[1])[0]
 			var sum float64
 			for _, f := range feature {
 				sum += float64(f)
@@ -476,7 +482,7 @@ func TestClassifyIsTheGraphAlone(t *testing.T) {
 			}
 			features := embed(t, s, n, pictures...)
 			for i, got := range values(t, reply.GetScores(), len(pictures)) {
-				want := alone.run(t, "DecodeJpeg/contents", tensor(t, string(pictures[i].GetData())), "final_result")[0].([][]float32)
+				want := as[[][]float32](t, alone.run(t, "DecodeJpeg/contents", tensor(t, string(pictures[i].GetData())), "final_result")[0])
 				if len(want) != 1 || distance(got, want[0]) > 1e-4 {
 					t.Errorf("%s: Classify gives %v, the graph alone %v", names[i], got, want)
 				}
@@ -583,7 +589,7 @@ func TestSavedModelServes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		scores, predictions := out[0].Value().([][]float32), out[1].Value().([]int64)
+		scores, predictions := as[[][]float32](t, out[0].Value()), as[[]int64](t, out[1].Value())
 		for i, want := range values(t, reply.GetScores(), count) {
 			if distance(scores[i], want) > 1e-4 {
 				t.Errorf("picture %d of %d: the SavedModel gives %v, Classify %v", i, count, scores[i], want)
@@ -592,7 +598,7 @@ func TestSavedModelServes(t *testing.T) {
 				t.Errorf("picture %d of %d: predicted label %d of %v", i, count, predictions[i], want)
 			}
 		}
-		if got := out[2].Value().([]string); !slices.Equal(got, keys) {
+		if got := as[[]string](t, out[2].Value()); !slices.Equal(got, keys) {
 			t.Errorf("the keys came back as %q", got)
 		}
 	}
@@ -657,7 +663,7 @@ func TestEmbedByInception(t *testing.T) {
 	}
 	alone := newSession(t, data)
 	for i, got := range values(t, reply.GetScores(), len(photos)) {
-		want := alone.run(t, "DecodeJpeg/contents", tensor(t, string(photos[i].GetData())), "final_result")[0].([][]float32)[0]
+		want := as[[][]float32](t, alone.run(t, "DecodeJpeg/contents", tensor(t, string(photos[i].GetData())), "final_result")[0])[0]
 		if distance(got, want) > 1e-5 {
 			t.Errorf("photo %d has the scores %v, the graph alone gives %v", i, got, want)
 		}
@@ -927,4 +933,14 @@ func TestPrecision(t *testing.T) {
 			t.Errorf("photo %d is %g off in bfloat16, of %g", i, d, largest)
 		}
 	}
+}
+
+// as gives what TensorFlow gave as the type that it must have.
+func as[T any](tb testing.TB, value any) T {
+	tb.Helper()
+	v, ok := value.(T)
+	if !ok {
+		tb.Fatalf("got a %T instead of a %T", value, v)
+	}
+	return v
 }

@@ -205,20 +205,28 @@ func TestExtractorRefuses(t *testing.T) {
 		change func(g *graphpb.GraphDef, n *graph.Network)
 		words  []string
 	}{
-		{"a missing bottleneck", func(_ *graphpb.GraphDef, n *graph.Network) { n.Bottleneck = "Other/Predictions/Reshape:0" },
-			[]string{`no node "Other/Predictions/Reshape"`, "it has", "MobilenetV1/Predictions/Reshape"}},
-		{"a missing input", func(_ *graphpb.GraphDef, n *graph.Network) { n.Input = "image:0" },
-			[]string{`no node "image"`, "it has input"}},
-		{"a missing node of nothing like it", func(g *graphpb.GraphDef, n *graph.Network) {
+		{
+			"a missing bottleneck", func(_ *graphpb.GraphDef, n *graph.Network) { n.Bottleneck = "Other/Predictions/Reshape:0" },
+			[]string{`no node "Other/Predictions/Reshape"`, "it has", "MobilenetV1/Predictions/Reshape"},
+		},
+		{
+			"a missing input", func(_ *graphpb.GraphDef, n *graph.Network) { n.Input = "image:0" },
+			[]string{`no node "image"`, "it has input"},
+		},
+		{"a missing node of nothing like it", func(g *graphpb.GraphDef, _ *graph.Network) {
 			g.Node = slices.DeleteFunc(g.Node, func(n *nodepb.NodeDef) bool { return n.GetOp() == "Placeholder" })
 		}, []string{`no node "input"`}},
-		{"a bottleneck that needs another input", func(_ *graphpb.GraphDef, n *graph.Network) { n.Bottleneck = "AuxLogits/Sum:0" },
-			[]string{`"AuxLogits/Sum" also needs the input "AuxLogits/Placeholder"`, "earlier bottleneck"}},
+		{
+			"a bottleneck that needs another input", func(_ *graphpb.GraphDef, n *graph.Network) { n.Bottleneck = "AuxLogits/Sum:0" },
+			[]string{`"AuxLogits/Sum" also needs the input "AuxLogits/Placeholder"`, "earlier bottleneck"},
+		},
 		{"an input behind the bottleneck", func(_ *graphpb.GraphDef, n *graph.Network) {
 			n.Input, n.Bottleneck = "MobilenetV1/Predictions/Softmax:0", "weights:0"
 		}, []string{`"weights" does not depend on the input`}},
-		{"an input that is the bottleneck", func(_ *graphpb.GraphDef, n *graph.Network) { n.Bottleneck = n.Input },
-			[]string{`"input" is the input itself`}},
+		{
+			"an input that is the bottleneck", func(_ *graphpb.GraphDef, n *graph.Network) { n.Bottleneck = n.Input },
+			[]string{`"input" is the input itself`},
+		},
 		{"a reference to nothing", func(g *graphpb.GraphDef, _ *graph.Network) {
 			nodes(g)["conv"].Input[1] = "lost"
 		}, []string{`refers to a node "lost"`}},
