@@ -38,12 +38,13 @@ var errAnswered = errors.New("some photos could not be answered for")
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // The second Ctrl-C ends the program at once.
 	return run(ctx, args, stdin, stdout, stderr)
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &environment{stdin: stdin, stdout: stdout, terminal: newTerminal(stderr)}
-	root := newRoot(e)
+	root := newRoot(e) //nolint:contextcheck // cobra hands ExecuteContext's context to each command.
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -65,6 +66,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &usage):
 		e.terminal.say(err.Error())
 		return exitUsage
+	case errors.Is(err, syscall.ENOSPC):
+		e.terminal.say(err.Error() + ". Make room on that disk and run the same command again: what is done is kept")
+		return exitFailed
 	default:
 		e.terminal.say(err.Error())
 		return exitFailed
@@ -91,10 +95,8 @@ pre-trained network, then says what is on new photos.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			return e.open(c.Context())
-		},
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return e.open() },
 	}
 	root.SetVersionTemplate("kaika {{.Version}}\n")
 	root.PersistentFlags().StringVar(&e.logLevel, "log_level", "warn", "what is said of the inner workings: debug, info, warn or error; all of it is in the log file")

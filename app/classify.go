@@ -65,11 +65,11 @@ gets its reason and the exit code is 1, the others are answered.`,
 func (e *environment) classify(ctx context.Context, flags classifyFlags, args []string) error {
 	c, err := classify.Open(ctx, flags.model, flags.precision, e.engine)
 	if err != nil {
-		return err //nolint:wrapcheck // a sentence for the user already.
+		return err
 	}
 	files, err := classify.List(ctx, args)
 	if err != nil {
-		return err //nolint:wrapcheck // a sentence for the user already.
+		return err
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("there is no photo in %s", strings.Join(args, ", "))
@@ -99,6 +99,9 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 		if err := table.add(a); err != nil {
 			return err
 		}
+		if err := e.terminal.above(out.Flush); err != nil {
+			return fmt.Errorf("writing the answer: %w", err)
+		}
 		if done++; len(files) > 1 {
 			e.terminal.progress(done == len(files), "classified %d of %d photos%s%s",
 				done, len(files), rate(began, done), eta(began, done, len(files)))
@@ -107,8 +110,12 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 	})
 	// Also after an error: what was answered is to be read.
 	err = errors.Join(err, table.end(), out.Flush())
-	if err == nil && failed > 0 {
-		err = errAnswered
+	switch {
+	case ctx.Err() != nil:
+		e.terminal.say(fmt.Sprintf("stopped after %d of %d photos", done, len(files)))
+		return errAnswered
+	case err == nil && failed > 0:
+		return errAnswered
 	}
 	return err
 }
@@ -185,12 +192,20 @@ func (c *csvAnswers) end() error {
 	return c.w.Error()
 }
 
+// called gives what people call a file.
+func called(file string) string {
+	if file == classify.Stdin {
+		return "the standard input"
+	}
+	return file
+}
+
 // oneAnswer writes the answer for a single photo as a table with bars.
 type oneAnswer struct{ out *bufio.Writer }
 
 func (o *oneAnswer) add(a classify.Answer) error {
 	if a.Error != nil {
-		_, err := fmt.Fprintf(o.out, "%s %s\n", a.File, *a.Error)
+		_, err := fmt.Fprintf(o.out, "%s %s\n", called(a.File), *a.Error)
 		return err
 	}
 	for _, p := range a.Predictions {
@@ -213,7 +228,7 @@ type lineAnswers struct{ out *bufio.Writer }
 
 func (l *lineAnswers) add(a classify.Answer) error {
 	if a.Error != nil {
-		_, err := fmt.Fprintf(l.out, "%s %s\n", a.File, *a.Error)
+		_, err := fmt.Fprintf(l.out, "%s %s\n", called(a.File), *a.Error)
 		return err
 	}
 	var labels []string
@@ -223,7 +238,7 @@ func (l *lineAnswers) add(a classify.Answer) error {
 	if a.Unknown {
 		labels = append(labels, "(perhaps something else)")
 	}
-	_, err := fmt.Fprintf(l.out, "%s: %s\n", a.File, strings.Join(labels, ", "))
+	_, err := fmt.Fprintf(l.out, "%s: %s\n", called(a.File), strings.Join(labels, ", "))
 	return err
 }
 

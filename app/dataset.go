@@ -52,7 +52,7 @@ func newDatasetFetch(e *environment) *cobra.Command {
 			case errors.Is(err, dataset.ErrExamplePresent):
 				return e.printf("%s is already in %s\n", example.Name, dir)
 			case err != nil:
-				return err //nolint:wrapcheck // a sentence for the user already.
+				return err
 			}
 			return e.printf("%s is in %s. %s\nLicence: %s; who took them stands in %s\nTrain with them: kaika retrain --image_dir %q\n",
 				example.Name, dir, example.About, example.Licence, filepath.Join(dir, example.Credits), dir)
@@ -72,9 +72,9 @@ func mirrored(address string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the address of the example: %w", err)
 	}
-	joined, err := url.JoinPath(mirror, u.Path)
-	if err != nil {
-		return "", fmt.Errorf("%s is not an address: %w", mirrorVariable, err)
+	m, err := url.Parse(mirror)
+	if err != nil || m.Host == "" {
+		return "", fmt.Errorf("%s is %q, which is not an address such as https://mirror.example/files", mirrorVariable, mirror)
 	}
-	return joined, nil
+	return m.JoinPath(u.Path).String(), nil
 }

@@ -50,8 +50,8 @@ func program() string {
 	if err != nil {
 		return os.Args[0]
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
 	}
 	return path
 }
@@ -76,7 +76,7 @@ func enginePath() string {
 const maxLog = 5 << 20
 
 // open sets up the log and describes the engine.
-func (e *environment) open(context.Context) error {
+func (e *environment) open() error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(e.logLevel)); err != nil {
 		return usageError{fmt.Errorf("log_level must be debug, info, warn or error, not %q", e.logLevel)}
@@ -105,7 +105,7 @@ func openLog(path string) (*os.File, error) {
 			return nil, fmt.Errorf("putting the old log away: %w", err)
 		}
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // in the user's own folder.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
@@ -146,7 +146,7 @@ func (e *environment) base(dir, name string, size int, precision string) (*clien
 		if errors.Is(err, model.ErrUnknown) {
 			return nil, usageError{err}
 		}
-		return nil, err //nolint:wrapcheck // a sentence for the user already.
+		return nil, err
 	}
 	if size, err = m.Size(size); err != nil {
 		return nil, usageError{err}

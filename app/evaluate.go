@@ -26,7 +26,7 @@ part that it has not seen. So every photo is tested once, and the accuracy is
 known better than from one split. No model is written.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			err := p.Settings.Validate()
+			err := p.Validate()
 			switch {
 			case p.ImageDir == "":
 				err = errors.New("image_dir is missing: give the folder that holds a folder of photos for each label")
@@ -69,7 +69,7 @@ func (e *environment) evaluate(ctx context.Context, p evaluate.Params, flags bas
 	}}
 	report, err := evaluator.Run(ctx, p)
 	if err != nil {
-		return err //nolint:wrapcheck // a sentence for the user already.
+		return err
 	}
 	e.terminal.clear()
 	if asJSON {

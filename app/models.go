@@ -31,7 +31,7 @@ func newModelsList(e *environment) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			listed, err := e.store(dir).List()
 			if err != nil {
-				return err //nolint:wrapcheck // a sentence for the user already.
+				return err
 			}
 			if asJSON {
 				return e.printJSON(listed)
@@ -79,7 +79,7 @@ func newModelsFetch(e *environment) *cobra.Command {
 					return usageError{err}
 				}
 				if err != nil {
-					return err //nolint:wrapcheck // a sentence for the user already.
+					return err
 				}
 				e.terminal.clear()
 				if err := e.printf("%s is in %s\n", installed.Name, installed.Dir); err != nil {
@@ -131,7 +131,7 @@ mean and scale: a pixel x of 0..255 enters as (x - mean) / scale.`,
 			overlay(c, &base, given)
 			installed, err := e.store(dir).Add(c.Context(), args[1], base, e.engine)
 			if err != nil {
-				return err //nolint:wrapcheck // a sentence for the user already.
+				return err
 			}
 			return e.printf("%s is in %s; it gives %d features\n", installed.Name, installed.Dir, installed.FeatureLength)
 		},
@@ -154,7 +154,7 @@ func describe(path string) (model.Base, error) {
 	if path == "" {
 		return model.Base{}, nil
 	}
-	f, err := os.Open(path) //nolint:gosec // the file that the user names.
+	f, err := os.Open(path)
 	if err != nil {
 		return model.Base{}, fmt.Errorf("reading the description: %w", err)
 	}
@@ -195,7 +195,7 @@ func (e *environment) verify(ctx context.Context, store *model.Store, names []st
 	if len(names) == 0 {
 		listed, err := store.List()
 		if err != nil {
-			return err //nolint:wrapcheck // a sentence for the user already.
+			return err
 		}
 		for _, l := range listed {
 			if l.Dir != "" || l.Problem != "" {
@@ -210,6 +210,9 @@ func (e *environment) verify(ctx context.Context, store *model.Store, names []st
 	for _, name := range names {
 		began := time.Now()
 		installed, err := store.Verify(ctx, name)
+		if errors.Is(err, model.ErrUnknown) {
+			return usageError{err}
+		}
 		if err != nil {
 			e.terminal.say(err.Error())
 			failed = errAnswered

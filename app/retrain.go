@@ -65,7 +65,12 @@ model.json and metrics.jsonl. The flags are those of TensorFlow's retrain.py.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if p.OutputDir == "" && p.ImageDir != "" {
-				p.OutputDir = filepath.Base(filepath.Clean(p.ImageDir)) + "-model"
+				// Its absolute path, because the folder may be given as a dot.
+				dir, err := filepath.Abs(p.ImageDir)
+				if err != nil {
+					return fmt.Errorf("finding %s: %w", p.ImageDir, err)
+				}
+				p.OutputDir = filepath.Base(dir) + "-model"
 			}
 			if err := p.Validate(); err != nil {
 				return usageError{err}
@@ -125,7 +130,7 @@ func (e *environment) retrain(ctx context.Context, p train.Params, flags baseFla
 	}
 	report, err := r.Run(ctx, p)
 	if err != nil {
-		return err //nolint:wrapcheck // a sentence for the user already.
+		return err
 	}
 	e.terminal.clear()
 	if asJSON {
@@ -164,9 +169,10 @@ func (s *show) point(steps int, p *train.Point) {
 	s.enter(train.Training)
 	validation := ""
 	if p.ValidationAccuracy != nil {
-		validation = fmt.Sprintf("; validation %.1f %%, cross-entropy %.4f", 100**p.ValidationAccuracy, *p.ValidationCrossEntropy)
+		validation = fmt.Sprintf("; validation %.1f %%, loss %.4f", 100**p.ValidationAccuracy, *p.ValidationCrossEntropy)
 	}
-	s.terminal.progress(p.Step == steps, "training: step %d of %d, train %.1f %%, cross-entropy %.4f%s",
+	// Fits into 80 columns. The loss is the cross-entropy.
+	s.terminal.progress(p.Step == steps, "step %d of %d: train %.1f %%, loss %.4f%s",
 		p.Step, steps, 100*p.TrainAccuracy, p.TrainCrossEntropy, validation)
 }
 

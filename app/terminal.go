@@ -26,9 +26,9 @@ type terminal struct {
 
 func newTerminal(out io.Writer) *terminal {
 	t := &terminal{out: out}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is small.
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		t.width = 80
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 { //nolint:gosec // a file descriptor is small.
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			t.width = w
 		}
 	}
@@ -52,7 +52,9 @@ func (t *terminal) progress(last bool, format string, args ...any) {
 	if !last && time.Since(t.last) < pause {
 		return
 	}
-	t.last = time.Now()
+	if t.last = time.Now(); last {
+		t.last = time.Time{} // What comes next is new, and is shown at once.
+	}
 	line := fmt.Sprintf(format, args...)
 	if t.width == 0 {
 		t.write(line + "\n")
@@ -76,6 +78,18 @@ func (t *terminal) say(message string) {
 	defer t.mu.Unlock()
 	t.erase()
 	t.write("kaika: " + message + "\n")
+}
+
+// above writes something else to what may be the same screen: the line of progress makes room for it and comes back.
+func (t *terminal) above(write func() error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shown := t.shown
+	t.erase()
+	err := write()
+	t.write(shown)
+	t.shown = shown
+	return err
 }
 
 // clear takes the line of progress away.
