@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -109,7 +110,7 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 		return nil
 	})
 	// Also after an error: what was answered is to be read.
-	err = errors.Join(err, table.end(), out.Flush())
+	err = cmp.Or(err, table.end(), out.Flush())
 	switch {
 	case ctx.Err() != nil:
 		e.terminal.say(fmt.Sprintf("stopped after %d of %d photos", done, len(files)))

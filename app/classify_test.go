@@ -130,6 +130,27 @@ func TestClassifyFolder(t *testing.T) {
 	}
 }
 
+// TestClassifyOutputIsFull says once that the answers could not be written.
+func TestClassifyOutputIsFull(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("this system has no device that is always full: %v", err)
+	}
+	defer full.Close() //nolint:errcheck // Nothing was written.
+	model, images := sharedModel(t)
+	u := newUser(t)
+	for _, form := range []string{"--json", "--csv", "--top=1"} {
+		var stderr bytes.Buffer
+		cmd := u.command("classify", "--model", model, form, images)
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		a := u.answer(cmd, cmd.Run(), "", stderr.String()).ends(exitFailed, "writing the answer")
+		if strings.Count(a.stderr, "no space left on device") != 1 {
+			t.Errorf("%s: it says %s", form, a.stderr)
+		}
+	}
+}
+
 // TestClassifyKinds answers for every kind of picture, or says why not.
 func TestClassifyKinds(t *testing.T) {
 	t.Parallel()

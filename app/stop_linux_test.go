@@ -84,7 +84,7 @@ func TestInterrupted(t *testing.T) {
 		{"features", 200, syscall.SIGINT, []string{"--input_size", "224"}, func(r *running, _ string) { r.until("features: 1 of 200 photos") }},
 		{"features by another signal", 200, syscall.SIGTERM, []string{"--input_size", "224"}, func(r *running, _ string) { r.until("features: 1 of 200 photos") }},
 		{"views", 100, syscall.SIGINT, []string{"--input_size", "224", "--random_crop", "10", "--augmented_views", "4"}, func(r *running, _ string) {
-			r.until("features of augmented photos: 1 of 80 photos")
+			r.until("features of augmented photos: 1 of ")
 		}},
 		{"training", 20, syscall.SIGINT, []string{"--input_size", "32", "--how_many_training_steps", "10000000"}, func(r *running, _ string) {
 			r.until("step 1 of 10000000")

@@ -67,8 +67,13 @@ func (s *Store) Add(ctx context.Context, path string, b Base, engine Engine) (In
 			if err := freeze(ctx, path, staged, b, engine); err != nil {
 				return err
 			}
-		} else if err := copyGraph(ctx, path, staged, *b); err != nil {
-			return err
+		} else {
+			if err := validate(*b); err != nil {
+				return err
+			}
+			if err := copyGraph(ctx, path, staged, *b); err != nil {
+				return err
+			}
 		}
 		return measure(ctx, staged, b, engine)
 	})
@@ -133,16 +138,18 @@ func copyGraph(ctx context.Context, from, to string, b Base) (err error) {
 	return nil
 }
 
+// validate checks a description, whose feature length may be left to measure.
+func validate(b Base) error {
+	b.FeatureLength = max(b.FeatureLength, 1)
+	return b.Validate()
+}
+
 // measure sets or checks the feature length. It does not run what is wrong already: that comes out in better words later.
 func measure(ctx context.Context, staged string, b *Base, engine Engine) error {
 	if engine == nil {
 		return nil
 	}
-	expected := *b
-	if expected.FeatureLength == 0 {
-		expected.FeatureLength = 1
-	}
-	if err := expected.Validate(); err != nil {
+	if err := validate(*b); err != nil {
 		return err
 	}
 	length, err := engine.FeatureLength(ctx, staged, *b)

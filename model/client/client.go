@@ -138,7 +138,7 @@ func (e *Engine) alive() (*process, error) {
 	case p == nil || !p.plugin.Exited():
 		return p, nil
 	}
-	e.dead(p)
+	e.dead(p, errors.New("its process is gone"))
 	return nil, nil
 }
 
@@ -175,8 +175,8 @@ func (e *Engine) restart(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// dead forgets a process that does not answer any more.
-func (e *Engine) dead(p *process) {
+// dead forgets a process that does not answer any more. Calls that it served together say so once.
+func (e *Engine) dead(p *process, why error) {
 	e.mu.Lock()
 	known := e.process == p
 	if known {
@@ -187,7 +187,16 @@ func (e *Engine) dead(p *process) {
 	e.mu.Unlock()
 	if known {
 		p.end()
+		e.config.Log.Warn("TensorFlow's process ended in the middle of the work; it is started again when it is needed")
+		e.config.Log.Debug("the engine died", "pid", p.pid, "error", why)
 	}
+}
+
+// forgot tells whether another call has found a process dead, and has closed the connection to it.
+func (e *Engine) forgot(p *process) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.process != p
 }
 
 // answered notes that the engine did what it was asked.
@@ -306,9 +315,8 @@ func call[T any](ctx context.Context, e *Engine, do func(context.Context, engine
 	if status.Code(err) == codes.DeadlineExceeded {
 		return none, context.DeadlineExceeded // The engine's clock may be ahead of ours by a little.
 	}
-	if status.Code(err) == codes.Unavailable || p.plugin.Exited() {
-		e.dead(p)
-		e.config.Log.Warn("engine died", "pid", p.pid, "error", err)
+	if status.Code(err) == codes.Unavailable || p.plugin.Exited() || e.forgot(p) {
+		e.dead(p, err)
 		return none, ErrEngineDied
 	}
 	if s, ok := status.FromError(err); ok {

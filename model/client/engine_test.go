@@ -262,7 +262,7 @@ func TestKilledWhileItEmbeds(t *testing.T) {
 	dir := temporary(t)
 	e := newEngine(t, client.Config{Program: path})
 	base := e.Base(means(t, 64))
-	many := photos(t, 160, 1600, 1200)
+	many := photos(t, 80, 1600, 1200)
 	want := embed(t, base, many[:5]...)
 	pid, before := e.PID(), ticks(e.PID())
 	killed := make(chan struct{})

@@ -562,10 +562,11 @@ func centre(features []float32, length int) (mean []float32, scale float32) {
 		mean[i] = float32(m)
 		variance -= m * m
 	}
-	if variance /= squaredLength; variance < 1e-12 {
+	// What is left of equal features is rounding.
+	if variance <= 1e-12*squares/count {
 		return mean, 1
 	}
-	return mean, float32(math.Sqrt(variance))
+	return mean, float32(math.Sqrt(variance / squaredLength))
 }
 
 // floatTensor makes a float32 tensor of values in row-major order.

@@ -264,8 +264,8 @@ func (m *model) pass(z [][]float64, labels []int32, classWeights []float32, l2 f
 	return loss, gradient
 }
 
-// fit trains as the engine is said to: on features whose mean is taken away and which are divided by one number, the
-// root of their mean variance. It gives the cross-entropies after each step and the head for features as they are.
+// fit trains as the engine is said to: on features whose mean is taken away and which are divided by one number, so that
+// the mean square of a vector's length is 1280. It gives the cross-entropies after each step and the head for features as they are.
 func fit(e examples, s *enginepb.TrainSettings) (losses []float64, h *enginepb.Head) {
 	length, labels := int(s.GetFeatureLength()), int(s.GetLabelCount())
 	mean := make([]float64, length)
@@ -277,7 +277,7 @@ func fit(e examples, s *enginepb.TrainSettings) (losses []float64, h *enginepb.H
 	var variance float64
 	for _, features := range e.features {
 		for i, f := range features {
-			variance += math.Pow(float64(f)-mean[i], 2) / float64(len(e.features)*length)
+			variance += math.Pow(float64(f)-mean[i], 2) / float64(len(e.features)*1280)
 		}
 	}
 	scale := math.Sqrt(variance)
@@ -313,17 +313,17 @@ func fit(e examples, s *enginepb.TrainSettings) (losses []float64, h *enginepb.H
 func TestTrainComputes(t *testing.T) {
 	tests := map[string]func(s *enginepb.TrainSettings){
 		"plain":                 func(*enginepb.TrainSettings) {},
-		"with decay":            func(s *enginepb.TrainSettings) { s.L2 = 0.3 },
+		"with decay":            func(s *enginepb.TrainSettings) { s.L2 = 60 },
 		"with class weights":    func(s *enginepb.TrainSettings) { s.ClassWeights = []float32{0.5, 2, 1.25} },
-		"with both, and slower": func(s *enginepb.TrainSettings) { s.L2, s.ClassWeights, s.LearningRate = 0.01, []float32{3, 0, 1}, 0.02 },
+		"with both, and slower": func(s *enginepb.TrainSettings) { s.L2, s.ClassWeights, s.LearningRate = 2, []float32{3, 0, 1}, 0.0001 },
 	}
 	splits := map[enginepb.Split]examples{trainSplit: clusters(4, 3, 6, 9, 1.5)}
 	splits[trainSplit].labels[3] = 2 // Labels of unequal number.
 	for name, change := range tests {
 		for _, optimizer := range []string{"gradient_descent", "momentum", "adam"} {
 			t.Run(name+" by "+optimizer, func(t *testing.T) {
-				s := settings(change)
-				s.Optimizer = optimizer
+				s := settings(func(s *enginepb.TrainSettings) { s.LearningRate, s.Optimizer = 0.0005, optimizer })
+				change(s)
 				losses, want := fit(splits[trainSplit], s)
 				got := train(t, s, splits)
 				for i, p := range got.points {
@@ -413,6 +413,7 @@ func TestTrainStopsEarly(t *testing.T) {
 	of := func(steps, patience int32) *enginepb.TrainSettings {
 		return settings(func(s *enginepb.TrainSettings) {
 			s.Steps, s.EarlyStopping, s.EvalStepInterval, s.Optimizer = steps, patience, 10, "momentum"
+			s.LearningRate = 0.0005
 		})
 	}
 	best := train(t, of(1, 0), splits)
