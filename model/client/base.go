@@ -59,7 +59,7 @@ const embedBatch = 4
 func (b *Base) network() *enginepb.Network {
 	m := b.model
 	return &enginepb.Network{
-		GraphPath: b.graph, InputTensor: m.Input, BottleneckTensor: m.Bottleneck, InputSize: int32(m.InputSize), //nolint:gosec // a side in pixels is small.
+		GraphPath: b.graph, GraphDigest: m.SHA256, InputTensor: m.Input, BottleneckTensor: m.Bottleneck, InputSize: int32(m.InputSize), //nolint:gosec // a side in pixels is small.
 		Mean: m.Mean, Scale: m.Scale, Precision: m.Precision, BatchSize: embedBatch,
 	}
 }

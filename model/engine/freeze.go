@@ -87,14 +87,10 @@ func (s *Server) Freeze(ctx context.Context, r *enginepb.FreezeRequest) (_ *engi
 
 // loadOptions are for a session that only reads variables: optimising the graph would take longer than that.
 func loadOptions() (*tf.SessionOptions, error) {
-	data, err := proto.Marshal(&corepb.ConfigProto{
-		AllowSoftPlacement: true, // The graph may name a device that this machine lacks.
-		GraphOptions:       &corepb.GraphOptions{RewriteOptions: &corepb.RewriterConfig{DisableMetaOptimizer: true}},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("serialising TensorFlow's settings: %w", err)
-	}
-	return &tf.SessionOptions{Config: data}, nil
+	c := config()
+	c.AllowSoftPlacement = true // The graph may name a device that this machine lacks.
+	c.GraphOptions.RewriteOptions.DisableMetaOptimizer = true
+	return options(c)
 }
 
 // readSavedModel reads the graph that is meant for use, and its signatures.

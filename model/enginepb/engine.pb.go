@@ -84,8 +84,9 @@ type Network struct {
 	InputSize        int32                  `protobuf:"varint,4,opt,name=input_size,json=inputSize,proto3" json:"input_size,omitempty"`                     // Side of the square that the network is given, in pixels.
 	Mean             float32                `protobuf:"fixed32,5,opt,name=mean,proto3" json:"mean,omitempty"`                                               // A pixel x of 0..255 enters as (x - mean) / scale.
 	Scale            float32                `protobuf:"fixed32,6,opt,name=scale,proto3" json:"scale,omitempty"`
-	Precision        string                 `protobuf:"bytes,7,opt,name=precision,proto3" json:"precision,omitempty"`                   // "float32" or "bfloat16": the arithmetic of the convolutions.
-	BatchSize        int32                  `protobuf:"varint,8,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"` // Pictures that are run through the network at once.
+	Precision        string                 `protobuf:"bytes,7,opt,name=precision,proto3" json:"precision,omitempty"`                        // "float32" or "bfloat16": the arithmetic of the convolutions.
+	BatchSize        int32                  `protobuf:"varint,8,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`      // Pictures that are run through the network at once.
+	GraphDigest      string                 `protobuf:"bytes,9,opt,name=graph_digest,json=graphDigest,proto3" json:"graph_digest,omitempty"` // Changes when the file does, so that a graph that was replaced is loaded anew.
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -174,6 +175,13 @@ func (x *Network) GetBatchSize() int32 {
 		return x.BatchSize
 	}
 	return 0
+}
+
+func (x *Network) GetGraphDigest() string {
+	if x != nil {
+		return x.GraphDigest
+	}
+	return ""
 }
 
 // View is a seeded variation of a picture. The zero value is the picture itself: its centre square, upright.
@@ -1558,7 +1566,7 @@ var File_engine_proto protoreflect.FileDescriptor
 
 const file_engine_proto_rawDesc = "" +
 	"\n" +
-	"\fengine.proto\x12\x0fkaika.engine.v1\"\xfe\x01\n" +
+	"\fengine.proto\x12\x0fkaika.engine.v1\"\xa1\x02\n" +
 	"\aNetwork\x12\x1d\n" +
 	"\n" +
 	"graph_path\x18\x01 \x01(\tR\tgraphPath\x12!\n" +
@@ -1570,7 +1578,8 @@ const file_engine_proto_rawDesc = "" +
 	"\x05scale\x18\x06 \x01(\x02R\x05scale\x12\x1c\n" +
 	"\tprecision\x18\a \x01(\tR\tprecision\x12\x1d\n" +
 	"\n" +
-	"batch_size\x18\b \x01(\x05R\tbatchSize\"\x84\x01\n" +
+	"batch_size\x18\b \x01(\x05R\tbatchSize\x12!\n" +
+	"\fgraph_digest\x18\t \x01(\tR\vgraphDigest\"\x84\x01\n" +
 	"\x04View\x12\x12\n" +
 	"\x04flip\x18\x01 \x01(\bR\x04flip\x12\x14\n" +
 	"\x05angle\x18\x02 \x01(\x02R\x05angle\x12\x12\n" +
