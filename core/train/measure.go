@@ -73,8 +73,8 @@ const (
 )
 
 // temperature finds by what logits are to be divided so that the scores of photos not trained with are probabilities
-// (Guo et al., On Calibration of Modern Neural Networks, arXiv:1706.04599): the smallest cross-entropy on them, 0.25 to
-// 4. With few photos it is 1.
+// (Guo et al., On Calibration of Modern Neural Networks, arXiv:1706.04599): the smallest cross-entropy on them, 0.5 to
+// 4. Where all of them are right it would be 0, and every score 100 %; hence the bound. With few photos it is 1.
 func temperature(logits [][]float32, labels []int) float64 {
 	if len(logits) < temperaturePhotos {
 		return 1
@@ -84,7 +84,7 @@ func temperature(logits [][]float32, labels []int) float64 {
 		return ce
 	}
 	// Golden-section search: the loss has one minimum in 1/T.
-	low, high := math.Log(0.25), math.Log(4)
+	low, high := math.Log(0.5), math.Log(4)
 	const ratio = 0.6180339887498949
 	for range 40 {
 		a, b := high-ratio*(high-low), low+ratio*(high-low)

@@ -409,7 +409,8 @@ func (s *summaries) add(p Point, at time.Time) error {
 		err = errors.Join(err, s.validation.Scalars(int64(p.Step), at,
 			eventfile.Scalar{Tag: accuracy, Value: *p.ValidationAccuracy}, eventfile.Scalar{Tag: crossEntropy, Value: *p.ValidationCrossEntropy}))
 	}
-	if err != nil {
+	// So that TensorBoard shows the curves while they grow.
+	if err := errors.Join(err, s.train.Flush(), s.validation.Flush()); err != nil {
 		return fmt.Errorf("writing the summaries: %w", err)
 	}
 	return nil

@@ -144,8 +144,21 @@ func (w *Writer) remove(old string) error {
 	return nil
 }
 
-// WriteFile writes a file by way of a temporary one, so that it is never half there. Missing folders are made.
+// WriteFile writes a file by way of a temporary one, so that it is never half there. Missing folders are made. A link
+// stays, and so do a device and a pipe, which are written to.
 func WriteFile(path string, data []byte) (err error) {
+	if behind, err := filepath.EvalSymlinks(path); err == nil {
+		path = behind
+	}
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder: give the name of a file", path)
+	case err == nil && !info.Mode().IsRegular():
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
+		}
+		return nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("making the folder for %s: %w", path, err)
 	}
