@@ -1,28 +1,22 @@
 package efficientnet
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 
-	"github.com/wamuir/graft/tensorflow/core/framework/attr_value_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/graph_go_proto"
-	"github.com/wamuir/graft/tensorflow/core/framework/node_def_go_proto"
-	"github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
-	"github.com/wamuir/graft/tensorflow/core/framework/tensor_shape_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
 	"github.com/wamuir/graft/tensorflow/core/framework/versions_go_proto"
+
+	"kaika/model/graph"
 )
 
 // graphVersion is the version of graphs that TensorFlow 2.11 writes. The operations used are older, and later versions read it.
 const graphVersion = 1286
 
-// The types of a graph's tensors here.
-const (
-	float   = types_go_proto.DataType_DT_FLOAT
-	integer = types_go_proto.DataType_DT_INT32
-)
+// float is the type of the pixels, the weights and everything between.
+const float = types_go_proto.DataType_DT_FLOAT
 
 // Build returns the frozen graph of the variant with those weights, the batch norms folded into the convolutions. A
 // convolution becomes the nodes Conv2D (or DepthwiseConv2dNative), BiasAdd and Relu6, which TensorFlow's optimizer can fuse;
@@ -33,7 +27,7 @@ const (
 func Build(v Variant, w Weights) (*graph_go_proto.GraphDef, error) {
 	b := &builder{weights: w}
 	channels := StemChannels
-	x := b.node("Placeholder", InputName, attributes{"dtype": dataType(float), "shape": shapeOf(-1, -1, -1, 3)})
+	x := b.Node(InputName, "Placeholder", nil, graph.Attrs{"dtype": graph.Type(float), "shape": graph.Shape(-1, -1, -1, 3)})
 	x = b.convolution(x, convolution{
 		name: "stem", kernel: "_conv_stem", norm: "_bn0", size: 3, stride: 2, in: 3, out: channels, relu6: true,
 	})
@@ -44,14 +38,16 @@ func Build(v Variant, w Weights) (*graph_go_proto.GraphDef, error) {
 	x = b.convolution(x, convolution{
 		name: "head", kernel: "_conv_head", norm: "_bn1", size: 1, stride: 1, in: channels, out: FeatureLength, relu6: true,
 	})
-	axes := b.constant(FeatureName+"/axes", integer, []int{2}, int32Bytes(1, 2)) // height and width
-	x = b.node("Mean", FeatureName, attributes{"T": dataType(float), "Tidx": dataType(integer), "keep_dims": boolean(false)}, x, axes)
+	axes := b.Const(FeatureName+"/axes", graph.Int32s([]int32{1, 2}, 2)) // height and width
+	x = b.Node(FeatureName, "Mean", []string{x, axes}, graph.Attrs{
+		"T": graph.Type(float), "Tidx": graph.Type(types_go_proto.DataType_DT_INT32), "keep_dims": graph.Bool(false),
+	})
 	b.classifier(x)
 	if b.err != nil {
 		return nil, fmt.Errorf("building %s: %w", v.Name, b.err)
 	}
 	return &graph_go_proto.GraphDef{
-		Node:     b.nodes,
+		Node:     b.Nodes,
 		Versions: &versions_go_proto.VersionDef{Producer: graphVersion},
 	}, nil
 }
@@ -59,8 +55,9 @@ func Build(v Variant, w Weights) (*graph_go_proto.GraphDef, error) {
 // builder collects the nodes of a graph in an order in which each follows its inputs. After an error it goes on, with zeros
 // for the weights it could not have, and keeps the first.
 type builder struct {
+	graph.Builder
+
 	weights Weights
-	nodes   []*node_def_go_proto.NodeDef
 	err     error
 }
 
@@ -82,7 +79,7 @@ func (b *builder) block(in, name, weights string, block Block) string {
 		size: 1, stride: 1, in: wide, out: block.Out,
 	})
 	if block.Residual() {
-		x = b.node("AddV2", name+"add", attributes{"T": dataType(float)}, x, in)
+		x = b.Node(name+"add", "AddV2", []string{x, in}, graph.Attrs{"T": graph.Type(float)})
 	}
 	return x
 }
@@ -114,18 +111,20 @@ func (b *builder) convolution(in string, c convolution) string {
 	for i := range kernel {
 		kernel[i] = float32(float64(kernel[i]) * scale[i%c.out])
 	}
-	shape := []int{c.size, c.size, perGroup, c.out}
+	size, channels := int64(c.size), int64(c.out)
+	shape := []int64{size, size, int64(perGroup), channels}
 	if c.depthwise {
-		shape = []int{c.size, c.size, c.out, 1}
+		shape = []int64{size, size, channels, 1}
 	}
 
-	x := b.node(op, c.name+"/conv", attributes{
-		"T": dataType(float), "strides": integers(1, c.stride, c.stride, 1), "dilations": integers(1, 1, 1, 1),
-		"padding": text("SAME"), "explicit_paddings": integers(), "data_format": text("NHWC"),
-	}, in, b.floats(c.name+"/kernel", shape, kernel))
-	x = b.addBias(c.name+"/bias_add", x, b.floats(c.name+"/bias", []int{c.out}, bias))
+	kernels := b.Const(c.name+"/kernel", graph.Floats(kernel, shape...))
+	x := b.Node(c.name+"/conv", op, []string{in, kernels}, graph.Attrs{
+		"T": graph.Type(float), "strides": graph.Ints(1, int64(c.stride), int64(c.stride), 1), "dilations": graph.Ints(1, 1, 1, 1),
+		"padding": graph.String("SAME"), "explicit_paddings": graph.Ints(), "data_format": graph.String("NHWC"),
+	})
+	x = b.addBias(c.name+"/bias_add", x, b.Const(c.name+"/bias", graph.Floats(bias, int64(c.out))))
 	if c.relu6 {
-		x = b.node("Relu6", c.name+"/relu6", attributes{"T": dataType(float)}, x)
+		x = b.Node(c.name+"/relu6", "Relu6", []string{x}, graph.Attrs{"T": graph.Type(float)})
 	}
 	return x
 }
@@ -146,14 +145,15 @@ func (b *builder) classifier(in string) {
 	const name = LogitsName
 	kernel := b.tensor("_fc.weight", Classes, FeatureLength).values(1, 0)
 	bias := b.tensor("_fc.bias", Classes).values(0)
-	x := b.node("MatMul", name+"/matmul", attributes{
-		"T": dataType(float), "transpose_a": boolean(false), "transpose_b": boolean(false),
-	}, in, b.floats(name+"/kernel", []int{FeatureLength, Classes}, kernel))
-	b.addBias(name, x, b.floats(name+"/bias", []int{Classes}, bias))
+	kernels := b.Const(name+"/kernel", graph.Floats(kernel, FeatureLength, Classes))
+	x := b.Node(name+"/matmul", "MatMul", []string{in, kernels}, graph.Attrs{
+		"T": graph.Type(float), "transpose_a": graph.Bool(false), "transpose_b": graph.Bool(false),
+	})
+	b.addBias(name, x, b.Const(name+"/bias", graph.Floats(bias, Classes)))
 }
 
 func (b *builder) addBias(name, in, bias string) string {
-	return b.node("BiasAdd", name, attributes{"T": dataType(float), "data_format": text("NHWC")}, in, bias)
+	return b.Node(name, "BiasAdd", []string{in, bias}, graph.Attrs{"T": graph.Type(float), "data_format": graph.String("NHWC")})
 }
 
 // tensor returns the weights of that name, which must have that shape.
@@ -178,69 +178,4 @@ func (b *builder) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
-}
-
-// node adds a node and returns its name.
-func (b *builder) node(op, name string, attrs attributes, inputs ...string) string {
-	b.nodes = append(b.nodes, &node_def_go_proto.NodeDef{Name: name, Op: op, Input: inputs, Attr: attrs})
-	return name
-}
-
-// floats adds a constant of float32.
-func (b *builder) floats(name string, shape []int, values []float32) string {
-	content := make([]byte, 0, floatSize*len(values))
-	for _, v := range values {
-		content = binary.LittleEndian.AppendUint32(content, math.Float32bits(v))
-	}
-	return b.constant(name, float, shape, content)
-}
-
-// constant adds a constant whose elements lie in content, little-endian and the last axis running fastest.
-func (b *builder) constant(name string, dtype types_go_proto.DataType, shape []int, content []byte) string {
-	return b.node("Const", name, attributes{
-		"dtype": dataType(dtype),
-		"value": {Value: &attr_value_go_proto.AttrValue_Tensor{Tensor: &tensor_go_proto.TensorProto{
-			Dtype: dtype, TensorShape: shapeOf(shape...).GetShape(), TensorContent: content,
-		}}},
-	})
-}
-
-// attributes are what a node's operation is parametrised with.
-type attributes = map[string]*attr_value_go_proto.AttrValue
-
-func dataType(t types_go_proto.DataType) *attr_value_go_proto.AttrValue {
-	return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_Type{Type: t}}
-}
-
-func boolean(v bool) *attr_value_go_proto.AttrValue {
-	return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_B{B: v}}
-}
-
-func text(s string) *attr_value_go_proto.AttrValue {
-	return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_S{S: []byte(s)}}
-}
-
-func integers(values ...int) *attr_value_go_proto.AttrValue {
-	list := &attr_value_go_proto.AttrValue_ListValue{}
-	for _, v := range values {
-		list.I = append(list.I, int64(v))
-	}
-	return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_List{List: list}}
-}
-
-// shapeOf is the shape with those lengths, -1 for any.
-func shapeOf(lengths ...int) *attr_value_go_proto.AttrValue {
-	shape := &tensor_shape_go_proto.TensorShapeProto{}
-	for _, length := range lengths {
-		shape.Dim = append(shape.Dim, &tensor_shape_go_proto.TensorShapeProto_Dim{Size: int64(length)})
-	}
-	return &attr_value_go_proto.AttrValue{Value: &attr_value_go_proto.AttrValue_Shape{Shape: shape}}
-}
-
-func int32Bytes(values ...int32) []byte {
-	var content []byte
-	for _, v := range values {
-		content = binary.LittleEndian.AppendUint32(content, uint32(v)) //nolint:gosec // the bits are what is wanted.
-	}
-	return content
 }
