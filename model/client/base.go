@@ -54,7 +54,7 @@ func (b *Base) Space() string {
 }
 
 // embedBatch is how many photos pass through the network at once; docs/benchmarks.md tells how it was found.
-const embedBatch = 4
+const embedBatch = 2
 
 func (b *Base) network() *enginepb.Network {
 	m := b.model

@@ -42,7 +42,7 @@ func benchmarkEmbed(b *testing.B, size int) {
 	float := benchmarkNetwork(b, g, "float32")
 	brain := benchmarkNetwork(b, g, "bfloat16")
 	single := startOneAtATime(b, size)
-	const batch = 4 // As package client asks for.
+	const batch = 2 // As package client asks for.
 	run := func(n *network) float64 {
 		began := time.Now()
 		if _, err := n.run(b.Context(), pictures, batch); err != nil {

@@ -120,7 +120,7 @@ func (s *Server) Embed(ctx context.Context, r *enginepb.EmbedRequest) (*enginepb
 }
 
 // classifyBatch is how many photos pass through a trained model at once.
-const classifyBatch = 4
+const classifyBatch = 2
 
 // Classify computes scores, see the contract.
 func (s *Server) Classify(ctx context.Context, r *enginepb.ClassifyRequest) (*enginepb.ClassifyReply, error) {
