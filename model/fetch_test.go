@@ -319,24 +319,6 @@ func TestFetchFindsShippedModel(t *testing.T) {
 	holdsOnly(t, s.Dir)
 }
 
-func TestMirror(t *testing.T) {
-	for _, test := range []struct{ mirror, want string }{
-		{"", "http://publisher.example/a/b.tgz"},
-		{"https://mirror.example", "https://mirror.example/a/b.tgz"},
-		{"https://mirror.example/tf/", "https://mirror.example/tf/a/b.tgz"},
-		{"mirror.example", "an error"},
-	} {
-		s := &Store{Mirror: test.mirror}
-		got, err := s.address("http://publisher.example/a/b.tgz")
-		if err != nil {
-			got = "an error"
-		}
-		if got != test.want {
-			t.Errorf("%q: %s, %v", test.mirror, got, err)
-		}
-	}
-}
-
 // fakePip puts a python3 on the PATH that answers as pip would: it copies the file FAKE_WHEEL, or fails with FAKE_WORDS.
 func fakePip(t *testing.T, wheel []byte, words string) {
 	t.Helper()

@@ -54,6 +54,23 @@ type Request struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
+// Mirrored gives the address of a publisher's file on a mirror, whose address takes the place of scheme and host; an empty
+// mirror leaves it as it is.
+func Mirrored(publisher, mirror string) (string, error) {
+	if mirror == "" {
+		return publisher, nil
+	}
+	at, err := url.Parse(publisher)
+	if err != nil {
+		return "", fmt.Errorf("the publisher's address %q: %w", publisher, err)
+	}
+	instead, err := url.Parse(mirror)
+	if err != nil || instead.Host == "" {
+		return "", fmt.Errorf("the mirror %q is not an address such as https://mirror.example/files", mirror)
+	}
+	return instead.JoinPath(at.Path).String(), nil
+}
+
 // File downloads r.URL to r.Path and returns the file's SHA-256 in lower-case hexadecimal; with an empty r.SHA256 the caller
 // keeps it for the next time.
 //

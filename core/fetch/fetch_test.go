@@ -939,3 +939,21 @@ func TestAddressWithPassword(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A mirror takes the place of scheme and host.
+func TestMirrored(t *testing.T) {
+	for _, test := range []struct{ mirror, want string }{
+		{"", "http://publisher.example/a/b.tgz"},
+		{"https://mirror.example", "https://mirror.example/a/b.tgz"},
+		{"https://mirror.example/tf/", "https://mirror.example/tf/a/b.tgz"},
+		{"mirror.example", "an error"},
+	} {
+		got, err := Mirrored("http://publisher.example/a/b.tgz", test.mirror)
+		if err != nil {
+			got = "an error"
+		}
+		if got != test.want {
+			t.Errorf("%q: %s, %v", test.mirror, got, err)
+		}
+	}
+}
