@@ -214,7 +214,7 @@ func skippedWords(b *strings.Builder, skipped []dataset.Skip) {
 }
 
 // misclassifiedWords lists photos that the model gets wrong.
-func misclassifiedWords(b *strings.Builder, wrong []train.Misclassified, most int) {
+func misclassifiedWords(b *strings.Builder, wrong []train.Answer, most int) {
 	if len(wrong) == 0 {
 		return
 	}

@@ -153,9 +153,9 @@ func TestWords(t *testing.T) {
 	if got, want := matrix(matrixOf), "is \\ taken for  a    long name\na               100  2\nlong name       0    30\n"; got != want {
 		t.Errorf("the matrix is\n%s", got)
 	}
-	var wrong []train.Misclassified
+	var wrong []train.Answer
 	for range 25 {
-		wrong = append(wrong, train.Misclassified{File: "f.jpg", Label: "a", Predicted: "b", Score: 0.876})
+		wrong = append(wrong, train.Answer{File: "f.jpg", Label: "a", Predicted: "b", Score: 0.876})
 	}
 	var b strings.Builder
 	misclassifiedWords(&b, wrong, 20)

@@ -41,7 +41,7 @@ type Report struct {
 	Accuracy        Accuracy              `json:"accuracy"`
 	PerLabel        []LabelFigures        `json:"per_label"`
 	ConfusionMatrix train.Confusion       `json:"confusion_matrix"`
-	Misclassified   []train.Misclassified `json:"misclassified"` // The surest mistakes first.
+	Misclassified   []train.Answer `json:"misclassified"` // The surest mistakes first.
 	CrossEntropy    float64               `json:"cross_entropy"` // Mean over all photos, in nats.
 	Skipped         []dataset.Skip        `json:"skipped"`
 	Notes           []string              `json:"notes"`
@@ -110,7 +110,7 @@ func (e *Evaluator) Run(ctx context.Context, p Params) (*Report, error) {
 	}
 	r := &Report{
 		Labels: f.Labels, Photos: len(f.Photos), Skipped: append([]dataset.Skip{}, f.Skipped...),
-		Notes: append([]string{}, warnings...), Misclassified: []train.Misclassified{},
+		Notes: append([]string{}, warnings...), Misclassified: []train.Answer{},
 	}
 	r.Seconds.Features = e.Now().Sub(began).Seconds()
 	trainingBegan := e.Now()
@@ -196,11 +196,11 @@ func (r *Report) measure(f *train.Featured, logits [][]float32) {
 			continue
 		}
 		scores := train.Softmax(logits[i], 1)
-		r.Misclassified = append(r.Misclassified, train.Misclassified{
+		r.Misclassified = append(r.Misclassified, train.Answer{
 			File: photo.Path, Label: f.Labels[photo.Label], Predicted: f.Labels[given], Score: scores[given], TrueScore: scores[photo.Label],
 		})
 	}
-	slices.SortStableFunc(r.Misclassified, func(a, b train.Misclassified) int {
+	slices.SortStableFunc(r.Misclassified, func(a, b train.Answer) int {
 		switch {
 		case a.Score > b.Score:
 			return -1

@@ -176,7 +176,7 @@ func TestSurestMistakesFirst(t *testing.T) {
 		}
 	}}
 	report := run(t, evaluator(e), params(picturetest.Dataset(t, 6, "a", "b"), 3))
-	if len(report.Misclassified) < 6 || !slices.IsSortedFunc(report.Misclassified, func(a, b train.Misclassified) int {
+	if len(report.Misclassified) < 6 || !slices.IsSortedFunc(report.Misclassified, func(a, b train.Answer) int {
 		return int(math.Copysign(1, b.Score-a.Score))
 	}) {
 		t.Errorf("in the order %+v", report.Misclassified)

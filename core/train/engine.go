@@ -32,9 +32,10 @@ type Fitter interface {
 type Fit struct {
 	Settings
 
-	Labels         int       // Number of labels.
-	ClassWeights   []float32 // One a label, or none.
-	StoreFrequency int       // A head is handed out every so many steps; 0 never.
+	Labels         int             // Number of labels.
+	ClassWeights   []float32       // One a label, or none.
+	StoreFrequency int             // A head is handed out every so many steps; 0 never.
+	Stop           <-chan struct{} // Closing it ends the fit after the step at hand, as if no more steps had been asked for; nil never does.
 	Train          Samples
 	Validation     Samples // May be empty.
 	Test           Samples // May be empty.

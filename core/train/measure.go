@@ -150,8 +150,8 @@ func NewConfusion(labels []string) Confusion {
 	return c
 }
 
-// Misclassified is a photo that was given a wrong label.
-type Misclassified struct {
+// Answer is what a layer gives for a photo whose label is known.
+type Answer struct {
 	File      string  `json:"file"`
 	Label     string  `json:"label"`
 	Predicted string  `json:"predicted"`

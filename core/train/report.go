@@ -9,20 +9,21 @@ import (
 
 // Report is what a retraining gives, also as JSON.
 type Report struct {
-	Model           string          `json:"model"` // The model folder.
-	Labels          []string        `json:"labels"`
-	Photos          PhotoCounts     `json:"photos"`
-	Steps           int             `json:"steps"`
-	StoppedEarly    bool            `json:"stopped_early"`
-	Train           Figures         `json:"train"`
-	Validation      *Figures        `json:"validation"` // nil without validation photos.
-	Test            *Tested         `json:"test"`       // nil without test photos.
-	ConfusionMatrix *Confusion      `json:"confusion_matrix"`
-	Misclassified   []Misclassified `json:"misclassified"` // Of the test photos.
-	Skipped         []dataset.Skip  `json:"skipped"`
-	Notes           []string        `json:"notes"` // Sentences about overfitting, too little data and the like.
-	Seconds         Seconds         `json:"seconds"`
-	GraphSHA256     string          `json:"graph_sha256"`
+	Model           string         `json:"model"` // The model folder.
+	Labels          []string       `json:"labels"`
+	Photos          PhotoCounts    `json:"photos"`
+	Steps           int            `json:"steps"`
+	StoppedEarly    bool           `json:"stopped_early"`
+	Train           Figures        `json:"train"`
+	Validation      *Figures       `json:"validation"` // nil without validation photos.
+	Test            *Tested        `json:"test"`       // nil without test photos.
+	ConfusionMatrix *Confusion     `json:"confusion_matrix"`
+	Misclassified   []Answer       `json:"misclassified"` // Of the test photos.
+	Answers         []Answer       `json:"-"`             // For all test photos.
+	Skipped         []dataset.Skip `json:"skipped"`
+	Notes           []string       `json:"notes"` // Sentences about overfitting, too little data and the like.
+	Seconds         Seconds        `json:"seconds"`
+	GraphSHA256     string         `json:"graph_sha256"`
 }
 
 // PhotoCounts tells how many photos there were and what they were used for.

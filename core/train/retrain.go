@@ -46,6 +46,7 @@ type Retrainer struct {
 	Host    string           // For the names of event files.
 	Now     func() time.Time // Time for records that people read; it changes no model.
 	Observe func(Event)      // May be nil.
+	Stop    <-chan struct{}  // Closing it ends the training after the step at hand; what is there is tested and written. nil never does.
 }
 
 // divided is a dataset with the side of each photo.
@@ -96,7 +97,11 @@ func (r *Retrainer) Run(ctx context.Context, p Params) (*Report, error) {
 	report.StoppedEarly, report.Steps = fitted.StoppedEarly, fitted.Head.Step
 	t := d.measure(report, fit, fitted)
 	report.Notes = slices.Concat([]string{}, d.warnings, notes(report, p.TestingPercentage))
-	if n := d.contradictions(); n > 0 {
+	switch n := d.contradictions(); n {
+	case 0:
+	case 1:
+		report.Notes = append(report.Notes, "1 photo lies under more than one label: remove it where it is wrong.")
+	default:
 		report.Notes = append(report.Notes, fmt.Sprintf("%d photos lie under more than one label: remove them where they are wrong.", n))
 	}
 	r.tell(Event{Phase: Writing})
@@ -128,7 +133,7 @@ func (r *Retrainer) features(ctx context.Context, p Params) (*divided, Fit, erro
 	if d.sides, d.warnings, err = dataset.Split(f.Samples(), f.Labels, p.TestingPercentage, p.ValidationPercentage); err != nil {
 		return nil, Fit{}, fmt.Errorf("dividing the photos: %w", err)
 	}
-	fit := Fit{Settings: p.Settings, Labels: len(f.Labels), StoreFrequency: p.IntermediateFrequency}
+	fit := Fit{Settings: p.Settings, Labels: len(f.Labels), StoreFrequency: p.IntermediateFrequency, Stop: r.Stop}
 	var training []Photo
 	for i, photo := range f.Photos {
 		switch d.sides[i] {
@@ -222,7 +227,7 @@ func (d *divided) measure(report *Report, fit Fit, fitted *Fitted) float64 {
 		report.Validation.Accuracy, report.Validation.CrossEntropy = Accuracy(validation, fit.Validation.Labels, t)
 	}
 	test := Rows(fitted.TestLogits, fit.Labels)
-	report.Misclassified = []Misclassified{}
+	report.Misclassified = []Answer{}
 	if report.Skipped == nil {
 		report.Skipped = []dataset.Skip{}
 	}
@@ -238,13 +243,15 @@ func (d *divided) measure(report *Report, fit Fit, fitted *Fitted) float64 {
 		}
 		given := Best(test[at])
 		matrix.Counts[photo.Label][given]++
+		scores := Softmax(test[at], t)
+		answer := Answer{
+			File: photo.Path, Label: d.Labels[photo.Label], Predicted: d.Labels[given], Score: scores[given], TrueScore: scores[photo.Label],
+		}
+		report.Answers = append(report.Answers, answer)
 		if given == photo.Label {
 			report.Test.Correct++
 		} else {
-			scores := Softmax(test[at], t)
-			report.Misclassified = append(report.Misclassified, Misclassified{
-				File: photo.Path, Label: d.Labels[photo.Label], Predicted: d.Labels[given], Score: scores[given], TrueScore: scores[photo.Label],
-			})
+			report.Misclassified = append(report.Misclassified, answer)
 		}
 		at++
 	}

@@ -375,7 +375,7 @@ func TestContradictionNote(t *testing.T) {
 	write(t, picturetest.JPEG(0, 4, 96, 72), images, "a", "twice in one label.jpg")
 	e := &traintest.Engine{}
 	report := run(t, retrainer(e), params(t, images))
-	if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "1 photos lie under more than one label") {
+	if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "1 photo lies under more than one label") {
 		t.Errorf("notes %q", notes)
 	}
 	// The same photo never trains and tests.
@@ -684,6 +684,34 @@ func TestStoppedInTraining(t *testing.T) {
 	}
 	if left := tree(t, filepath.Dir(p.OutputDir)); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestStopKeepsWhatIsThere(t *testing.T) {
+	p := params(t, picturetest.Dataset(t, 8, "a", "b"))
+	p.Steps, p.EarlyStopping = 1_000_000, 0
+	stop := make(chan struct{})
+	r := retrainer(&traintest.Engine{})
+	r.Stop = stop
+	var last int
+	r.Observe = func(e train.Event) {
+		if e.Point == nil {
+			return
+		}
+		if last == 0 {
+			close(stop)
+		}
+		last = e.Point.Step
+	}
+	report, err := r.Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Steps < 1 || report.Steps >= p.Steps || report.Test == nil || len(report.Answers) != report.Test.Count {
+		t.Errorf("stopped in the training, the report tells of %d steps, %d answers and the test %+v", report.Steps, len(report.Answers), report.Test)
+	}
+	if _, err := trained.Open(p.OutputDir); err != nil {
+		t.Errorf("the model of a stopped training: %v", err)
 	}
 }
 

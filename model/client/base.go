@@ -204,7 +204,16 @@ func (e *Engine) Fit(ctx context.Context, job train.Fit, observe train.Observer)
 		if err := send(stream, job); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		return receive(stream, observe)
+		passed := make(chan struct{})
+		received := make(chan struct{})
+		go func() {
+			defer close(passed)
+			passStop(stream, job.Stop, received)
+		}()
+		fitted, err := receive(stream, observe)
+		close(received)
+		<-passed
+		return fitted, err
 	})
 	if errors.Is(err, ErrEngineDied) {
 		return nil, fmt.Errorf("%w (was it killed, or is there too little memory?). The features of the photos are kept: run the same command again", err)
@@ -246,7 +255,17 @@ func send(stream grpc.BidiStreamingClient[enginepb.TrainRequest, enginepb.TrainR
 			}
 		}
 	}
-	return stream.CloseSend()
+	return stream.Send(&enginepb.TrainRequest{Part: &enginepb.TrainRequest_Begin{Begin: &enginepb.Begin{}}})
+}
+
+// passStop tells the engine when the training is to end early, unless all is received before.
+func passStop(stream grpc.BidiStreamingClient[enginepb.TrainRequest, enginepb.TrainReply], stop, received <-chan struct{}) {
+	select {
+	case <-stop:
+		// An error here is one of the stream, which receive gets as well.
+		_ = stream.Send(&enginepb.TrainRequest{Part: &enginepb.TrainRequest_Stop{Stop: &enginepb.Stop{}}})
+	case <-received:
+	}
 }
 
 // receive hands out points and heads until the result comes.

@@ -388,6 +388,35 @@ func TestFitEndsWithItsObserver(t *testing.T) {
 	}
 }
 
+func TestFitStopped(t *testing.T) {
+	e := realEngine(t)
+	j := job()
+	j.Steps, j.StoreFrequency = 10_000_000, 0
+	stop := make(chan struct{})
+	j.Stop = stop
+	last := 0
+	fitted, err := e.Fit(t.Context(), j, train.Observer{Point: func(p train.Point) error {
+		if last == 0 {
+			close(stop)
+		}
+		last = p.Step
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fitted.Head.Step < 1 || fitted.Head.Step >= j.Steps || fitted.Head.Step != last || fitted.StoppedEarly {
+		t.Errorf("stopped after the first point, the head is of step %d, the last point of step %d", fitted.Head.Step, last)
+	}
+	if len(fitted.TestLogits) != 2*len(j.Test.Labels) {
+		t.Errorf("there are %d test logits", len(fitted.TestLogits))
+	}
+	// Stopped before it began: one step at least, so that there is a layer.
+	if fitted, err = e.Fit(t.Context(), j, train.Observer{}); err != nil || fitted.Head.Step < 1 || fitted.Head.Step >= j.Steps {
+		t.Errorf("stopped at once: %v, %+v", err, fitted)
+	}
+}
+
 func TestKilledWhileItFits(t *testing.T) {
 	e := realEngine(t)
 	j := job()

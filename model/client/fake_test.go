@@ -160,11 +160,11 @@ func (f *fake) Train(stream grpc.BidiStreamingServer[enginepb.TrainRequest, engi
 	var got bytes.Buffer
 	for {
 		r, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if err != nil {
 			return err
+		}
+		if r.GetBegin() != nil {
+			break
 		}
 		fmt.Fprintf(&got, "%d:%d ", r.GetSamples().GetSplit(), len(r.GetSamples().GetLabels()))
 	}

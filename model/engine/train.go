@@ -34,10 +34,24 @@ func (s *Server) Train(stream grpc.BidiStreamingServer[enginepb.TrainRequest, en
 		return err
 	}
 	defer func() { err = errors.Join(err, t.session.Close()) }()
-	return t.train(stream.Context(), stream.Send)
+	stop := make(chan struct{})
+	go func() {
+		// Ends with the stream at the latest: its context is done when Train returns, and Recv with it.
+		for {
+			request, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			if request.GetStop() != nil {
+				close(stop)
+				return
+			}
+		}
+	}()
+	return t.train(stream.Context(), stop, stream.Send)
 }
 
-// receive reads a whole training request.
+// receive reads a training request until the training is to begin.
 func receive(stream grpc.BidiStreamingServer[enginepb.TrainRequest, enginepb.TrainReply]) (*enginepb.TrainSettings, map[enginepb.Split]*samples, error) {
 	first, err := stream.Recv()
 	if err != nil {
@@ -63,6 +77,9 @@ func receive(stream grpc.BidiStreamingServer[enginepb.TrainRequest, enginepb.Tra
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading the samples: %w", err)
+		}
+		if request.GetBegin() != nil {
+			break
 		}
 		part := request.GetSamples()
 		to := splits[part.GetSplit()]
@@ -301,8 +318,8 @@ func (t *trainer) optimize(b *layerBuilder, parameters []parameter) error {
 	return nil
 }
 
-// train runs the steps, sends the points of the curves and at the end the result.
-func (t *trainer) train(ctx context.Context, send func(*enginepb.TrainReply) error) error {
+// train runs the steps, until stop is closed at the most, sends the points of the curves and at the end the result.
+func (t *trainer) train(ctx context.Context, stop <-chan struct{}, send func(*enginepb.TrainReply) error) error {
 	set := t.settings
 	random := rand.New(rand.NewPCG(uint64(set.GetSeed()), 0x6b61696b61)) //nolint:gosec // a seed must give the same model again; nothing is secret.
 	batches := newDealer(random, len(t.splits[enginepb.Split_SPLIT_TRAIN].labels), int(set.GetTrainBatchSize()))
@@ -311,9 +328,16 @@ func (t *trainer) train(ctx context.Context, send func(*enginepb.TrainReply) err
 	var best *layer
 	bestLoss := math.Inf(1)
 	worse, early := int32(0), false
-	for step := int32(1); step <= set.GetSteps() && !early; step++ {
+	done, stopped := int32(0), false
+	for step := int32(1); step <= set.GetSteps() && !early && !stopped; step++ {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		done = step
+		select {
+		case <-stop:
+			stopped = true // After this step, so that there is one.
+		default:
 		}
 		feeds, err := t.feeds(batches.next())
 		if err != nil {
@@ -322,7 +346,7 @@ func (t *trainer) train(ctx context.Context, send func(*enginepb.TrainReply) err
 		if _, err := t.session.Run(feeds, nil, []*tf.Operation{t.step}); err != nil {
 			return fmt.Errorf("training step %d: %w", step, err)
 		}
-		if (step-1)%interval == 0 || step == set.GetSteps() {
+		if (step-1)%interval == 0 || step == set.GetSteps() || stopped {
 			point, err := t.point(step, feeds, checks)
 			if err != nil {
 				return err
@@ -349,7 +373,7 @@ func (t *trainer) train(ctx context.Context, send func(*enginepb.TrainReply) err
 	}
 	if best == nil {
 		var err error
-		if best, err = t.layer(set.GetSteps()); err != nil {
+		if best, err = t.layer(done); err != nil {
 			return err
 		}
 	}

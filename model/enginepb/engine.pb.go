@@ -604,6 +604,8 @@ type TrainRequest struct {
 	//
 	//	*TrainRequest_Settings
 	//	*TrainRequest_Samples
+	//	*TrainRequest_Begin
+	//	*TrainRequest_Stop
 	Part          isTrainRequest_Part `protobuf_oneof:"part"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -664,6 +666,24 @@ func (x *TrainRequest) GetSamples() *Samples {
 	return nil
 }
 
+func (x *TrainRequest) GetBegin() *Begin {
+	if x != nil {
+		if x, ok := x.Part.(*TrainRequest_Begin); ok {
+			return x.Begin
+		}
+	}
+	return nil
+}
+
+func (x *TrainRequest) GetStop() *Stop {
+	if x != nil {
+		if x, ok := x.Part.(*TrainRequest_Stop); ok {
+			return x.Stop
+		}
+	}
+	return nil
+}
+
 type isTrainRequest_Part interface {
 	isTrainRequest_Part()
 }
@@ -676,9 +696,95 @@ type TrainRequest_Samples struct {
 	Samples *Samples `protobuf:"bytes,2,opt,name=samples,proto3,oneof"`
 }
 
+type TrainRequest_Begin struct {
+	Begin *Begin `protobuf:"bytes,3,opt,name=begin,proto3,oneof"`
+}
+
+type TrainRequest_Stop struct {
+	Stop *Stop `protobuf:"bytes,4,opt,name=stop,proto3,oneof"`
+}
+
 func (*TrainRequest_Settings) isTrainRequest_Part() {}
 
 func (*TrainRequest_Samples) isTrainRequest_Part() {}
+
+func (*TrainRequest_Begin) isTrainRequest_Part() {}
+
+func (*TrainRequest_Stop) isTrainRequest_Part() {}
+
+// Begin says that all samples are sent and the training begins.
+type Begin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Begin) Reset() {
+	*x = Begin{}
+	mi := &file_engine_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Begin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Begin) ProtoMessage() {}
+
+func (x *Begin) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Begin.ProtoReflect.Descriptor instead.
+func (*Begin) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{9}
+}
+
+// Stop says that the training shall end after the step at hand, as if no more steps had been asked for.
+type Stop struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stop) Reset() {
+	*x = Stop{}
+	mi := &file_engine_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stop) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stop) ProtoMessage() {}
+
+func (x *Stop) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stop.ProtoReflect.Descriptor instead.
+func (*Stop) Descriptor() ([]byte, []int) {
+	return file_engine_proto_rawDescGZIP(), []int{10}
+}
 
 type TrainSettings struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
@@ -701,7 +807,7 @@ type TrainSettings struct {
 
 func (x *TrainSettings) Reset() {
 	*x = TrainSettings{}
-	mi := &file_engine_proto_msgTypes[9]
+	mi := &file_engine_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +819,7 @@ func (x *TrainSettings) String() string {
 func (*TrainSettings) ProtoMessage() {}
 
 func (x *TrainSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[9]
+	mi := &file_engine_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +832,7 @@ func (x *TrainSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrainSettings.ProtoReflect.Descriptor instead.
 func (*TrainSettings) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{9}
+	return file_engine_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TrainSettings) GetFeatureLength() int32 {
@@ -831,7 +937,7 @@ type Samples struct {
 
 func (x *Samples) Reset() {
 	*x = Samples{}
-	mi := &file_engine_proto_msgTypes[10]
+	mi := &file_engine_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +949,7 @@ func (x *Samples) String() string {
 func (*Samples) ProtoMessage() {}
 
 func (x *Samples) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[10]
+	mi := &file_engine_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +962,7 @@ func (x *Samples) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Samples.ProtoReflect.Descriptor instead.
 func (*Samples) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{10}
+	return file_engine_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Samples) GetSplit() Split {
@@ -894,7 +1000,7 @@ type TrainReply struct {
 
 func (x *TrainReply) Reset() {
 	*x = TrainReply{}
-	mi := &file_engine_proto_msgTypes[11]
+	mi := &file_engine_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1012,7 @@ func (x *TrainReply) String() string {
 func (*TrainReply) ProtoMessage() {}
 
 func (x *TrainReply) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[11]
+	mi := &file_engine_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1025,7 @@ func (x *TrainReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrainReply.ProtoReflect.Descriptor instead.
 func (*TrainReply) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{11}
+	return file_engine_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TrainReply) GetPart() isTrainReply_Part {
@@ -993,7 +1099,7 @@ type Point struct {
 
 func (x *Point) Reset() {
 	*x = Point{}
-	mi := &file_engine_proto_msgTypes[12]
+	mi := &file_engine_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1111,7 @@ func (x *Point) String() string {
 func (*Point) ProtoMessage() {}
 
 func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[12]
+	mi := &file_engine_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1124,7 @@ func (x *Point) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Point.ProtoReflect.Descriptor instead.
 func (*Point) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{12}
+	return file_engine_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Point) GetStep() int32 {
@@ -1075,7 +1181,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_engine_proto_msgTypes[13]
+	mi := &file_engine_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1193,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[13]
+	mi := &file_engine_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1206,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{13}
+	return file_engine_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Head) GetStep() int32 {
@@ -1137,7 +1243,7 @@ type TrainResult struct {
 
 func (x *TrainResult) Reset() {
 	*x = TrainResult{}
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1255,7 @@ func (x *TrainResult) String() string {
 func (*TrainResult) ProtoMessage() {}
 
 func (x *TrainResult) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[14]
+	mi := &file_engine_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1268,7 @@ func (x *TrainResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrainResult.ProtoReflect.Descriptor instead.
 func (*TrainResult) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{14}
+	return file_engine_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TrainResult) GetHead() *Head {
@@ -1212,7 +1318,7 @@ type ExportRequest struct {
 
 func (x *ExportRequest) Reset() {
 	*x = ExportRequest{}
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1330,7 @@ func (x *ExportRequest) String() string {
 func (*ExportRequest) ProtoMessage() {}
 
 func (x *ExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[15]
+	mi := &file_engine_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1343,7 @@ func (x *ExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportRequest.ProtoReflect.Descriptor instead.
 func (*ExportRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{15}
+	return file_engine_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExportRequest) GetNetwork() *Network {
@@ -1279,7 +1385,7 @@ type ExportReply struct {
 
 func (x *ExportReply) Reset() {
 	*x = ExportReply{}
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1397,7 @@ func (x *ExportReply) String() string {
 func (*ExportReply) ProtoMessage() {}
 
 func (x *ExportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[16]
+	mi := &file_engine_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1410,7 @@ func (x *ExportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportReply.ProtoReflect.Descriptor instead.
 func (*ExportReply) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{16}
+	return file_engine_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExportReply) GetData() []byte {
@@ -1327,7 +1433,7 @@ type ClassifyRequest struct {
 
 func (x *ClassifyRequest) Reset() {
 	*x = ClassifyRequest{}
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1445,7 @@ func (x *ClassifyRequest) String() string {
 func (*ClassifyRequest) ProtoMessage() {}
 
 func (x *ClassifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[17]
+	mi := &file_engine_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1458,7 @@ func (x *ClassifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClassifyRequest.ProtoReflect.Descriptor instead.
 func (*ClassifyRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{17}
+	return file_engine_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ClassifyRequest) GetGraphPath() string {
@@ -1399,7 +1505,7 @@ type ClassifyReply struct {
 
 func (x *ClassifyReply) Reset() {
 	*x = ClassifyReply{}
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1517,7 @@ func (x *ClassifyReply) String() string {
 func (*ClassifyReply) ProtoMessage() {}
 
 func (x *ClassifyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[18]
+	mi := &file_engine_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1530,7 @@ func (x *ClassifyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClassifyReply.ProtoReflect.Descriptor instead.
 func (*ClassifyReply) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{18}
+	return file_engine_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClassifyReply) GetScores() []*Vector {
@@ -1446,7 +1552,7 @@ type FreezeRequest struct {
 
 func (x *FreezeRequest) Reset() {
 	*x = FreezeRequest{}
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1564,7 @@ func (x *FreezeRequest) String() string {
 func (*FreezeRequest) ProtoMessage() {}
 
 func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[19]
+	mi := &file_engine_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1577,7 @@ func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeRequest.ProtoReflect.Descriptor instead.
 func (*FreezeRequest) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{19}
+	return file_engine_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FreezeRequest) GetSavedModelDir() string {
@@ -1513,7 +1619,7 @@ type FreezeReply struct {
 
 func (x *FreezeReply) Reset() {
 	*x = FreezeReply{}
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1631,7 @@ func (x *FreezeReply) String() string {
 func (*FreezeReply) ProtoMessage() {}
 
 func (x *FreezeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_proto_msgTypes[20]
+	mi := &file_engine_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1644,7 @@ func (x *FreezeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeReply.ProtoReflect.Descriptor instead.
 func (*FreezeReply) Descriptor() ([]byte, []int) {
-	return file_engine_proto_rawDescGZIP(), []int{20}
+	return file_engine_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FreezeReply) GetGraph() []byte {
@@ -1609,11 +1715,15 @@ const file_engine_proto_rawDesc = "" +
 	"\avectors\x18\x01 \x03(\v2\x17.kaika.engine.v1.VectorR\avectors\"6\n" +
 	"\x06Vector\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\x02R\x06values\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"\x8a\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"\xe7\x01\n" +
 	"\fTrainRequest\x12<\n" +
 	"\bsettings\x18\x01 \x01(\v2\x1e.kaika.engine.v1.TrainSettingsH\x00R\bsettings\x124\n" +
-	"\asamples\x18\x02 \x01(\v2\x18.kaika.engine.v1.SamplesH\x00R\asamplesB\x06\n" +
-	"\x04part\"\xd5\x03\n" +
+	"\asamples\x18\x02 \x01(\v2\x18.kaika.engine.v1.SamplesH\x00R\asamples\x12.\n" +
+	"\x05begin\x18\x03 \x01(\v2\x16.kaika.engine.v1.BeginH\x00R\x05begin\x12+\n" +
+	"\x04stop\x18\x04 \x01(\v2\x15.kaika.engine.v1.StopH\x00R\x04stopB\x06\n" +
+	"\x04part\"\a\n" +
+	"\x05Begin\"\x06\n" +
+	"\x04Stop\"\xd5\x03\n" +
 	"\rTrainSettings\x12%\n" +
 	"\x0efeature_length\x18\x01 \x01(\x05R\rfeatureLength\x12\x1f\n" +
 	"\vlabel_count\x18\x02 \x01(\x05R\n" +
@@ -1711,7 +1821,7 @@ func file_engine_proto_rawDescGZIP() []byte {
 }
 
 var file_engine_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_engine_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_engine_proto_goTypes = []any{
 	(Split)(0),              // 0: kaika.engine.v1.Split
 	(*Network)(nil),         // 1: kaika.engine.v1.Network
@@ -1723,18 +1833,20 @@ var file_engine_proto_goTypes = []any{
 	(*EmbedReply)(nil),      // 7: kaika.engine.v1.EmbedReply
 	(*Vector)(nil),          // 8: kaika.engine.v1.Vector
 	(*TrainRequest)(nil),    // 9: kaika.engine.v1.TrainRequest
-	(*TrainSettings)(nil),   // 10: kaika.engine.v1.TrainSettings
-	(*Samples)(nil),         // 11: kaika.engine.v1.Samples
-	(*TrainReply)(nil),      // 12: kaika.engine.v1.TrainReply
-	(*Point)(nil),           // 13: kaika.engine.v1.Point
-	(*Head)(nil),            // 14: kaika.engine.v1.Head
-	(*TrainResult)(nil),     // 15: kaika.engine.v1.TrainResult
-	(*ExportRequest)(nil),   // 16: kaika.engine.v1.ExportRequest
-	(*ExportReply)(nil),     // 17: kaika.engine.v1.ExportReply
-	(*ClassifyRequest)(nil), // 18: kaika.engine.v1.ClassifyRequest
-	(*ClassifyReply)(nil),   // 19: kaika.engine.v1.ClassifyReply
-	(*FreezeRequest)(nil),   // 20: kaika.engine.v1.FreezeRequest
-	(*FreezeReply)(nil),     // 21: kaika.engine.v1.FreezeReply
+	(*Begin)(nil),           // 10: kaika.engine.v1.Begin
+	(*Stop)(nil),            // 11: kaika.engine.v1.Stop
+	(*TrainSettings)(nil),   // 12: kaika.engine.v1.TrainSettings
+	(*Samples)(nil),         // 13: kaika.engine.v1.Samples
+	(*TrainReply)(nil),      // 14: kaika.engine.v1.TrainReply
+	(*Point)(nil),           // 15: kaika.engine.v1.Point
+	(*Head)(nil),            // 16: kaika.engine.v1.Head
+	(*TrainResult)(nil),     // 17: kaika.engine.v1.TrainResult
+	(*ExportRequest)(nil),   // 18: kaika.engine.v1.ExportRequest
+	(*ExportReply)(nil),     // 19: kaika.engine.v1.ExportReply
+	(*ClassifyRequest)(nil), // 20: kaika.engine.v1.ClassifyRequest
+	(*ClassifyReply)(nil),   // 21: kaika.engine.v1.ClassifyReply
+	(*FreezeRequest)(nil),   // 22: kaika.engine.v1.FreezeRequest
+	(*FreezeReply)(nil),     // 23: kaika.engine.v1.FreezeReply
 }
 var file_engine_proto_depIdxs = []int32{
 	2,  // 0: kaika.engine.v1.Picture.view:type_name -> kaika.engine.v1.View
@@ -1742,34 +1854,36 @@ var file_engine_proto_depIdxs = []int32{
 	1,  // 2: kaika.engine.v1.EmbedRequest.network:type_name -> kaika.engine.v1.Network
 	3,  // 3: kaika.engine.v1.EmbedRequest.pictures:type_name -> kaika.engine.v1.Picture
 	8,  // 4: kaika.engine.v1.EmbedReply.vectors:type_name -> kaika.engine.v1.Vector
-	10, // 5: kaika.engine.v1.TrainRequest.settings:type_name -> kaika.engine.v1.TrainSettings
-	11, // 6: kaika.engine.v1.TrainRequest.samples:type_name -> kaika.engine.v1.Samples
-	0,  // 7: kaika.engine.v1.Samples.split:type_name -> kaika.engine.v1.Split
-	13, // 8: kaika.engine.v1.TrainReply.point:type_name -> kaika.engine.v1.Point
-	14, // 9: kaika.engine.v1.TrainReply.head:type_name -> kaika.engine.v1.Head
-	15, // 10: kaika.engine.v1.TrainReply.result:type_name -> kaika.engine.v1.TrainResult
-	14, // 11: kaika.engine.v1.TrainResult.head:type_name -> kaika.engine.v1.Head
-	1,  // 12: kaika.engine.v1.ExportRequest.network:type_name -> kaika.engine.v1.Network
-	14, // 13: kaika.engine.v1.ExportRequest.head:type_name -> kaika.engine.v1.Head
-	3,  // 14: kaika.engine.v1.ClassifyRequest.pictures:type_name -> kaika.engine.v1.Picture
-	8,  // 15: kaika.engine.v1.ClassifyReply.scores:type_name -> kaika.engine.v1.Vector
-	4,  // 16: kaika.engine.v1.Engine.Describe:input_type -> kaika.engine.v1.DescribeRequest
-	6,  // 17: kaika.engine.v1.Engine.Embed:input_type -> kaika.engine.v1.EmbedRequest
-	9,  // 18: kaika.engine.v1.Engine.Train:input_type -> kaika.engine.v1.TrainRequest
-	16, // 19: kaika.engine.v1.Engine.Export:input_type -> kaika.engine.v1.ExportRequest
-	18, // 20: kaika.engine.v1.Engine.Classify:input_type -> kaika.engine.v1.ClassifyRequest
-	20, // 21: kaika.engine.v1.Engine.Freeze:input_type -> kaika.engine.v1.FreezeRequest
-	5,  // 22: kaika.engine.v1.Engine.Describe:output_type -> kaika.engine.v1.DescribeReply
-	7,  // 23: kaika.engine.v1.Engine.Embed:output_type -> kaika.engine.v1.EmbedReply
-	12, // 24: kaika.engine.v1.Engine.Train:output_type -> kaika.engine.v1.TrainReply
-	17, // 25: kaika.engine.v1.Engine.Export:output_type -> kaika.engine.v1.ExportReply
-	19, // 26: kaika.engine.v1.Engine.Classify:output_type -> kaika.engine.v1.ClassifyReply
-	21, // 27: kaika.engine.v1.Engine.Freeze:output_type -> kaika.engine.v1.FreezeReply
-	22, // [22:28] is the sub-list for method output_type
-	16, // [16:22] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	12, // 5: kaika.engine.v1.TrainRequest.settings:type_name -> kaika.engine.v1.TrainSettings
+	13, // 6: kaika.engine.v1.TrainRequest.samples:type_name -> kaika.engine.v1.Samples
+	10, // 7: kaika.engine.v1.TrainRequest.begin:type_name -> kaika.engine.v1.Begin
+	11, // 8: kaika.engine.v1.TrainRequest.stop:type_name -> kaika.engine.v1.Stop
+	0,  // 9: kaika.engine.v1.Samples.split:type_name -> kaika.engine.v1.Split
+	15, // 10: kaika.engine.v1.TrainReply.point:type_name -> kaika.engine.v1.Point
+	16, // 11: kaika.engine.v1.TrainReply.head:type_name -> kaika.engine.v1.Head
+	17, // 12: kaika.engine.v1.TrainReply.result:type_name -> kaika.engine.v1.TrainResult
+	16, // 13: kaika.engine.v1.TrainResult.head:type_name -> kaika.engine.v1.Head
+	1,  // 14: kaika.engine.v1.ExportRequest.network:type_name -> kaika.engine.v1.Network
+	16, // 15: kaika.engine.v1.ExportRequest.head:type_name -> kaika.engine.v1.Head
+	3,  // 16: kaika.engine.v1.ClassifyRequest.pictures:type_name -> kaika.engine.v1.Picture
+	8,  // 17: kaika.engine.v1.ClassifyReply.scores:type_name -> kaika.engine.v1.Vector
+	4,  // 18: kaika.engine.v1.Engine.Describe:input_type -> kaika.engine.v1.DescribeRequest
+	6,  // 19: kaika.engine.v1.Engine.Embed:input_type -> kaika.engine.v1.EmbedRequest
+	9,  // 20: kaika.engine.v1.Engine.Train:input_type -> kaika.engine.v1.TrainRequest
+	18, // 21: kaika.engine.v1.Engine.Export:input_type -> kaika.engine.v1.ExportRequest
+	20, // 22: kaika.engine.v1.Engine.Classify:input_type -> kaika.engine.v1.ClassifyRequest
+	22, // 23: kaika.engine.v1.Engine.Freeze:input_type -> kaika.engine.v1.FreezeRequest
+	5,  // 24: kaika.engine.v1.Engine.Describe:output_type -> kaika.engine.v1.DescribeReply
+	7,  // 25: kaika.engine.v1.Engine.Embed:output_type -> kaika.engine.v1.EmbedReply
+	14, // 26: kaika.engine.v1.Engine.Train:output_type -> kaika.engine.v1.TrainReply
+	19, // 27: kaika.engine.v1.Engine.Export:output_type -> kaika.engine.v1.ExportReply
+	21, // 28: kaika.engine.v1.Engine.Classify:output_type -> kaika.engine.v1.ClassifyReply
+	23, // 29: kaika.engine.v1.Engine.Freeze:output_type -> kaika.engine.v1.FreezeReply
+	24, // [24:30] is the sub-list for method output_type
+	18, // [18:24] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_engine_proto_init() }
@@ -1780,8 +1894,10 @@ func file_engine_proto_init() {
 	file_engine_proto_msgTypes[8].OneofWrappers = []any{
 		(*TrainRequest_Settings)(nil),
 		(*TrainRequest_Samples)(nil),
+		(*TrainRequest_Begin)(nil),
+		(*TrainRequest_Stop)(nil),
 	}
-	file_engine_proto_msgTypes[11].OneofWrappers = []any{
+	file_engine_proto_msgTypes[13].OneofWrappers = []any{
 		(*TrainReply_Point)(nil),
 		(*TrainReply_Head)(nil),
 		(*TrainReply_Result)(nil),
@@ -1792,7 +1908,7 @@ func file_engine_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_proto_rawDesc), len(file_engine_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,8 +37,9 @@ type EngineClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeReply, error)
 	// Embed computes one feature vector, or one error, for each picture, in their order.
 	Embed(ctx context.Context, in *EmbedRequest, opts ...grpc.CallOption) (*EmbedReply, error)
-	// Train fits a softmax layer to feature vectors. The first request holds the settings, the others samples;
-	// the replies are points of the curves, heads on the way, and at the end one result.
+	// Train fits a softmax layer to feature vectors. The first request holds the settings, the next ones samples, then
+	// comes begin (or the end of the requests), and at any time after it stop. The replies are points of the curves, heads
+	// on the way, and at the end one result.
 	Train(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[TrainRequest, TrainReply], error)
 	// Export joins a base network and a head to one frozen graph.
 	Export(ctx context.Context, in *ExportRequest, opts ...grpc.CallOption) (*ExportReply, error)
@@ -127,8 +128,9 @@ type EngineServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeReply, error)
 	// Embed computes one feature vector, or one error, for each picture, in their order.
 	Embed(context.Context, *EmbedRequest) (*EmbedReply, error)
-	// Train fits a softmax layer to feature vectors. The first request holds the settings, the others samples;
-	// the replies are points of the curves, heads on the way, and at the end one result.
+	// Train fits a softmax layer to feature vectors. The first request holds the settings, the next ones samples, then
+	// comes begin (or the end of the requests), and at any time after it stop. The replies are points of the curves, heads
+	// on the way, and at the end one result.
 	Train(grpc.BidiStreamingServer[TrainRequest, TrainReply]) error
 	// Export joins a base network and a head to one frozen graph.
 	Export(context.Context, *ExportRequest) (*ExportReply, error)

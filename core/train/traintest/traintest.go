@@ -221,7 +221,9 @@ func (e *Engine) Fit(ctx context.Context, job train.Fit, observe train.Observer)
 		l.weights[i] = random.NormFloat64() / 100
 	}
 	best, lowest, worse, early := train.Head{}, math.Inf(1), 0, false
-	for step := 1; step <= job.Steps && !early; step++ {
+	done := 0
+	for step := 1; step <= job.Steps && !early && (step == 1 || !stopped(job.Stop)); step++ {
+		done = step
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -244,7 +246,7 @@ func (e *Engine) Fit(ctx context.Context, job train.Fit, observe train.Observer)
 		}
 	}
 	if job.EarlyStopping == 0 {
-		best = l.head(job.Steps)
+		best = l.head(done)
 	}
 	fitted := &train.Fitted{Head: best, StoppedEarly: early}
 	of(best, job.Labels).answer(job, fitted)
@@ -252,6 +254,16 @@ func (e *Engine) Fit(ctx context.Context, job train.Fit, observe train.Observer)
 		e.Change(job, fitted)
 	}
 	return fitted, nil
+}
+
+// stopped tells whether a channel is closed.
+func stopped(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *layer) answer(job train.Fit, f *train.Fitted) {
