@@ -1,0 +1,129 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// record collects states.
+type record struct {
+	mu     sync.Mutex
+	states []State
+}
+
+func (r *record) add(s State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.states = append(r.states, s)
+}
+
+func TestRunner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(t.Context())
+		defer r.Close()
+		var told record
+		defer r.Subscribe(told.add)()
+		err := r.Start("count", func(_ context.Context, report func(Progress)) error {
+			for i := range int64(1000) {
+				report(Progress{Phase: "counting", Done: i + 1, Total: 1000})
+				time.Sleep(time.Millisecond)
+			}
+			report(Progress{Phase: "resting"})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Start("count again", nil); !errors.Is(err, ErrBusy) {
+			t.Errorf("a second job at once gives %v, want ErrBusy", err)
+		}
+		r.work.Wait()
+
+		first, last := told.states[0], told.states[len(told.states)-1]
+		if first.Kind != "count" || !first.Running {
+			t.Errorf("first state is %+v", first)
+		}
+		if last.Running || last.Err != nil || last.Phase != "resting" {
+			t.Errorf("last state is %+v", last)
+		}
+		if n := len(told.states); n < 10 || n > 15 {
+			t.Errorf("a second of work was told in %d states, want about ten", n)
+		}
+		if first.PhaseBegan.Equal(last.PhaseBegan) {
+			t.Error("the phase began when the job did")
+		}
+	})
+}
+
+// The last progress before a long silence must be told, though it came too soon after the one before.
+func TestLateProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(t.Context())
+		defer r.Close()
+		var told record
+		defer r.Subscribe(told.add)()
+		err := r.Start("wait", func(ctx context.Context, report func(Progress)) error {
+			report(Progress{Phase: "p", Done: 1, Total: 3})
+			report(Progress{Phase: "p", Done: 2, Total: 3})
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		told.mu.Lock()
+		if last := told.states[len(told.states)-1]; last.Done != 2 {
+			t.Errorf("told until %d, want 2", last.Done)
+		}
+		told.mu.Unlock()
+
+		r.Cancel()
+		synctest.Wait()
+		states := told.states
+		if s := states[len(states)-2]; !s.Cancelling || !s.Running {
+			t.Errorf("while it stops, the state is %+v", s)
+		}
+		if s := r.State(); s.Running || s.Cancelling || !errors.Is(s.Err, context.Canceled) {
+			t.Errorf("after it stopped, the state is %+v", s)
+		}
+		r.Cancel() // Nothing to cancel: must do nothing.
+		if err := r.Start("next", func(context.Context, func(Progress)) error { return nil }); err != nil {
+			t.Errorf("after a job was cancelled: %v", err)
+		}
+	})
+}
+
+func TestPanic(t *testing.T) {
+	r := New(t.Context())
+	if err := r.Start("fall", func(context.Context, func(Progress)) error { panic("over a stone") }); err != nil {
+		t.Fatal(err)
+	}
+	r.work.Wait()
+	if err := r.State().Err; err == nil || !strings.Contains(err.Error(), "over a stone") {
+		t.Errorf("a panic is told as %v", err)
+	}
+	r.Close()
+	if err := r.Start("late", nil); err == nil {
+		t.Error("a job was taken after Close")
+	}
+}
+
+func TestUnsubscribe(t *testing.T) {
+	r := New(t.Context())
+	var told record
+	unsubscribe := r.Subscribe(told.add)
+	unsubscribe()
+	if err := r.Start("quiet", func(context.Context, func(Progress)) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if len(told.states) > 0 {
+		t.Errorf("told %d states after the subscription ended", len(told.states))
+	}
+}
