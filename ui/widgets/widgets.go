@@ -1,0 +1,194 @@
+// Package widgets holds what several tabs show alike: errors, questions, placeholders and bars of probability.
+package widgets
+
+import (
+	"context"
+	"errors"
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/i18n"
+	kaikatheme "kaika/ui/theme"
+)
+
+// ShowError tells of an error in a dialog: what did not work and what to do, in the user's language; the error's own
+// text lies folded away below, to be copied. What the user cancelled is no error and shows nothing.
+func ShowError(w fyne.Window, tx *i18n.Texts, sentence string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	message := widget.NewLabel(sentence)
+	message.Wrapping = fyne.TextWrapWord
+	content := container.NewVBox(message)
+	if err != nil {
+		details := widget.NewLabel(err.Error())
+		details.Wrapping = fyne.TextWrapBreak
+		details.Selectable = true
+		scroll := container.NewVScroll(details)
+		scroll.SetMinSize(fyne.NewSize(0, 96))
+		copied := widget.NewButtonWithIcon(tx.T("kit.error.copy"), theme.ContentCopyIcon(), func() {
+			fyne.CurrentApp().Clipboard().SetContent(sentence + "\n\n" + err.Error())
+		})
+		content.Add(widget.NewAccordion(widget.NewAccordionItem(tx.T("kit.error.details"),
+			container.NewBorder(nil, container.NewHBox(layout.NewSpacer(), copied), nil, nil, scroll))))
+	}
+	d := dialog.NewCustom(tx.T("kit.error.title"), tx.T("kit.close"), content, w)
+	d.SetIcon(theme.ErrorIcon())
+	d.Resize(Fit(w, 520, 240))
+	d.Show()
+}
+
+// ConfirmDanger asks before something that cannot be undone. act says what will be done, as the words of the button;
+// the keyboard's focus lies on the other one.
+func ConfirmDanger(w fyne.Window, tx *i18n.Texts, title, text, act string, confirmed func()) {
+	message := widget.NewLabel(text)
+	message.Wrapping = fyne.TextWrapWord
+	d := dialog.NewCustomWithoutButtons(title, message, w)
+	cancel := widget.NewButtonWithIcon(tx.T("kit.cancel"), theme.CancelIcon(), d.Hide)
+	yes := widget.NewButtonWithIcon(act, theme.WarningIcon(), func() {
+		d.Hide()
+		confirmed()
+	})
+	yes.Importance = widget.DangerImportance
+	d.SetButtons([]fyne.CanvasObject{cancel, yes})
+	d.SetIcon(theme.WarningIcon())
+	d.Resize(Fit(w, 460, 180))
+	d.Show()
+	w.Canvas().Focus(cancel)
+}
+
+// Fit gives a size for a dialog: as wanted, but smaller than the window.
+func Fit(w fyne.Window, width, height float32) fyne.Size {
+	room := w.Canvas().Size()
+	return fyne.NewSize(min(width, room.Width*0.92), min(height, room.Height*0.92))
+}
+
+// Action is a button of a placeholder.
+type Action struct {
+	Text string
+	Icon fyne.Resource
+	Do   func()
+}
+
+// Empty is what a tab shows when there is nothing to show yet: what it is for, and what to do. The first action is the
+// usual one.
+func Empty(icon fyne.Resource, title, text string, actions ...Action) fyne.CanvasObject {
+	picture := widget.NewIcon(icon)
+	heading := widget.NewLabelWithStyle(title, fyne.TextAlignCenter, fyne.TextStyle{Bold: true})
+	heading.SizeName = theme.SizeNameSubHeadingText
+	heading.Wrapping = fyne.TextWrapWord
+	words := widget.NewLabelWithStyle(text, fyne.TextAlignCenter, fyne.TextStyle{})
+	words.Wrapping = fyne.TextWrapWord
+	buttons := container.NewHBox(layout.NewSpacer())
+	for i, a := range actions {
+		b := widget.NewButtonWithIcon(a.Text, a.Icon, a.Do)
+		if i == 0 {
+			b.Importance = widget.HighImportance
+		}
+		buttons.Add(b)
+	}
+	buttons.Add(layout.NewSpacer())
+	column := container.NewVBox(container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(64), picture)), heading, words, buttons)
+	return container.New(&column520{}, column)
+}
+
+// column520 lays its one object out in the middle, at most 520 wide.
+type column520 struct{}
+
+func (*column520) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(280, objects[0].MinSize().Height)
+}
+
+func (*column520) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	width := min(520, size.Width)
+	objects[0].Resize(fyne.NewSize(width, size.Height)) // First, because wrapped text has its height by its width.
+	height := min(objects[0].MinSize().Height, size.Height)
+	objects[0].Resize(fyne.NewSize(width, height))
+	objects[0].Move(fyne.NewPos((size.Width-width)/2, (size.Height-height)/2))
+}
+
+// Bar is a bar as long as a share: a label, the bar, and the share in words.
+type Bar struct {
+	widget.BaseWidget
+
+	label, value *widget.Label
+	track, fill  *canvas.Rectangle
+	share        float64
+	strong       bool
+}
+
+// NewBar gives a bar without content.
+func NewBar() *Bar {
+	b := &Bar{label: widget.NewLabel(""), value: widget.NewLabel(""), track: canvas.NewRectangle(color.Transparent), fill: canvas.NewRectangle(color.Transparent)}
+	b.label.Truncation = fyne.TextTruncateEllipsis
+	b.value.Alignment = fyne.TextAlignTrailing
+	b.track.CornerRadius, b.fill.CornerRadius = 4, 4
+	b.ExtendBaseWidget(b)
+	return b
+}
+
+// Set sets the label, the share of 0 to 1 and the share in words; a strong bar stands out, as that of the answer does.
+func (b *Bar) Set(label string, share float64, value string, strong bool) {
+	b.share, b.strong = min(max(share, 0), 1), strong
+	b.label.TextStyle.Bold, b.value.TextStyle.Bold = strong, strong
+	b.label.SetText(label)
+	b.value.SetText(value)
+	b.Refresh()
+}
+
+// CreateRenderer implements fyne.Widget.
+func (b *Bar) CreateRenderer() fyne.WidgetRenderer {
+	r := &barRenderer{b}
+	r.Refresh()
+	return r
+}
+
+type barRenderer struct{ b *Bar }
+
+func (r *barRenderer) Destroy() {}
+
+func (r *barRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.b.track, r.b.fill, r.b.label, r.b.value}
+}
+
+func (r *barRenderer) MinSize() fyne.Size {
+	return fyne.NewSize(180, max(r.b.label.MinSize().Height, r.b.value.MinSize().Height))
+}
+
+// Layout gives the label a third, the value what it needs and the bar the rest.
+func (r *barRenderer) Layout(size fyne.Size) {
+	const thick = 12
+	label := min(max(96, size.Width/3), 240)
+	value := max(r.b.value.MinSize().Width, 84)
+	r.b.label.Resize(fyne.NewSize(label, size.Height))
+	r.b.label.Move(fyne.NewPos(0, 0))
+	r.b.value.Resize(fyne.NewSize(value, size.Height))
+	r.b.value.Move(fyne.NewPos(size.Width-value, 0))
+	room := max(0, size.Width-label-value)
+	at := fyne.NewPos(label, (size.Height-thick)/2)
+	r.b.track.Move(at)
+	r.b.track.Resize(fyne.NewSize(room, thick))
+	r.b.fill.Move(at)
+	r.b.fill.Resize(fyne.NewSize(room*float32(r.b.share), thick))
+}
+
+func (r *barRenderer) Refresh() {
+	th, variant := r.b.Theme(), fyne.CurrentApp().Settings().ThemeVariant()
+	r.b.track.FillColor = th.Color(kaikatheme.ColorNameBarTrack, variant)
+	r.b.fill.FillColor = th.Color(theme.ColorNamePlaceHolder, variant)
+	if r.b.strong {
+		r.b.fill.FillColor = th.Color(theme.ColorNamePrimary, variant)
+	}
+	r.Layout(r.b.Size())
+	r.b.track.Refresh()
+	r.b.fill.Refresh()
+	r.b.label.Refresh()
+	r.b.value.Refresh()
+}
