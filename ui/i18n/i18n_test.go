@@ -75,11 +75,11 @@ func TestSameKeys(t *testing.T) {
 				continue
 			}
 			want := map[string]bool{}
-			for _, m := range names.FindAllStringSubmatch(forms["other"], -1) {
+			for _, m := range names.FindAllStringSubmatch(strings.Join(slices.Collect(maps.Values(forms)), ""), -1) {
 				want[m[1]] = true
 			}
 			got := map[string]bool{}
-			for _, m := range names.FindAllStringSubmatch(other[key]["other"], -1) {
+			for _, m := range names.FindAllStringSubmatch(strings.Join(slices.Collect(maps.Values(other[key])), ""), -1) {
 				got[m[1]] = true
 			}
 			if !maps.Equal(want, got) {

@@ -46,6 +46,8 @@ func TestContrast(t *testing.T) {
 			"quiet text":        {th.Color(theme.ColorNamePlaceHolder, variant), background, 4.5},
 			"links":             {th.Color(theme.ColorNameHyperlink, variant), background, 4.5},
 			"text on a button":  {th.Color(theme.ColorNameForegroundOnPrimary, variant), th.Color(theme.ColorNamePrimary, variant), 4.5},
+			"errors":            {th.Color(theme.ColorNameError, variant), background, 4.5},
+			"frames of entries": {th.Color(theme.ColorNameInputBorder, variant), background, 3},
 			"disabled text":     {th.Color(theme.ColorNameDisabled, variant), background, 2.5},
 			"bars on a track":   {th.Color(theme.ColorNamePrimary, variant), th.Color(ColorNameBarTrack, variant), 3},
 			"bars, not so good": {th.Color(theme.ColorNamePlaceHolder, variant), th.Color(ColorNameBarTrack, variant), 3},

@@ -1,0 +1,245 @@
+package review
+
+import (
+	"net/url"
+	"path/filepath"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/core/curate"
+	"kaika/core/thumb"
+	"kaika/ui/widgets"
+)
+
+// largeView shows one photo, and beside it where it is from.
+type largeView struct {
+	v     *view
+	root  *fyne.Container
+	photo *photo
+	name  *widget.Label
+	zoom  *widget.Label
+	word  *widget.Label
+	facts *fyne.Container
+
+	broken    *fyne.Container // Stands in the place of a photo that cannot be shown.
+	top, foot *fyne.Container
+
+	move, remove, restore *widget.Button
+	prev, next            *widget.Button
+	shown                 curate.ID // Photo whose picture or thumbnail is drawn.
+	whole                 bool      // It is the picture itself.
+}
+
+func newLargeView(v *view) *largeView {
+	l := &largeView{v: v, photo: newPhoto(), facts: container.New(layout.NewCustomPaddedVBoxLayout(-6)), broken: container.NewStack()}
+	l.photo.zoomed = l.drawZoom
+	l.photo.typed = l.typed
+	l.photo.rune = l.rune
+	l.photo.command = func(s fyne.Shortcut) {
+		if v.command(s) {
+			return
+		}
+		if window, ok := v.Window.Canvas().(fyne.Shortcutable); ok {
+			window.TypedShortcut(s)
+		}
+	}
+	l.name = widget.NewLabelWithStyle("", fyne.TextAlignLeading, fyne.TextStyle{Bold: true})
+	l.name.Truncation = fyne.TextTruncateEllipsis
+	l.zoom = widget.NewLabel("")
+	l.word = widget.NewLabel("")
+	l.word.Truncation = fyne.TextTruncateEllipsis
+
+	tool := func(icon fyne.Resource, text string, do func()) *widget.Button {
+		return widget.NewButtonWithIcon(text, icon, func() {
+			do()
+			if v.p.large.open && v.Window.Canvas().Overlays().Top() == nil {
+				l.photo.takeFocus()
+			}
+		})
+	}
+	back := tool(theme.NavigateBackIcon(), v.tx.T("review.large.back"), v.p.closeLarge)
+	l.prev = tool(theme.MediaSkipPreviousIcon(), "", func() { v.p.step(-1) })
+	l.next = tool(theme.MediaSkipNextIcon(), "", func() { v.p.step(1) })
+	l.move = tool(theme.FolderIcon(), v.tx.T("review.move"), func() { v.showMenu(v.labelMenu(), below(l.move)) })
+	l.remove = tool(theme.DeleteIcon(), v.tx.T("review.delete"), v.p.remove)
+	l.restore = tool(theme.MailReplyIcon(), v.tx.T("review.restore"), func() { v.p.restore(false) })
+	fit := tool(theme.ZoomFitIcon(), "", func() { l.photo.setZoom(0, l.photo.center()) })
+	full := tool(nil, v.tx.T("review.large.full"), func() { l.photo.setZoom(1, l.photo.center()) })
+	out := tool(theme.ZoomOutIcon(), "", func() { l.photo.setZoom(l.photo.factor()/zoomStep, l.photo.center()) })
+	in := tool(theme.ZoomInIcon(), "", func() { l.photo.setZoom(l.photo.factor()*zoomStep, l.photo.center()) })
+
+	l.top = container.NewBorder(nil, nil, container.NewHBox(back, l.prev, l.next), container.NewHBox(l.move, l.remove, l.restore), l.name)
+	l.foot = container.NewBorder(nil, nil, nil, container.NewHBox(l.zoom, out, in, fit, full), l.word)
+	l.root = container.NewBorder(l.top, l.foot, nil, container.New(&fixedWidth{232}, container.NewVScroll(l.facts)),
+		container.NewStack(l.photo, l.broken))
+	l.root.Hide()
+	return l
+}
+
+// fixedWidth lays its one object out with a width.
+type fixedWidth struct{ width float32 }
+
+func (f *fixedWidth) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(f.width, 0) }
+
+func (f *fixedWidth) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	objects[0].Move(fyne.Position{})
+	objects[0].Resize(size)
+}
+
+// draw draws the photo that the presenter has.
+func (l *largeView) draw() {
+	v, p := l.v, l.v.p.large.photo
+	place := v.p.place[p.ID]
+	l.name.SetText(v.tx.T("review.large.place", "Name", p.Name, "Place", v.tx.Number(place+1), "Count", v.tx.Number(len(v.p.photos))))
+	enable(l.prev, place > 0)
+	enable(l.next, place < len(v.p.photos)-1)
+	trash := v.p.current.kind == inTrash
+	show(l.remove, !trash)
+	show(l.restore, trash)
+	l.top.Refresh()
+	l.broken.RemoveAll()
+	if err := v.p.large.err; err != nil {
+		l.broken.Add(widgets.Empty(theme.BrokenImageIcon(), v.tx.T("review.large.broken"), err.Error()))
+	}
+
+	fresh := l.shown != p.ID
+	img := v.p.large.img
+	switch {
+	case img != nil && (fresh || !l.whole):
+		l.photo.set(img, fresh || !l.whole)
+		l.shown, l.whole = p.ID, true
+	case fresh && v.p.large.err == nil:
+		small, _ := v.Thumbs.Peek(thumb.Key{Path: p.Path, Size: p.Size, ModTime: p.ModTime}) // Until the photo is decoded.
+		l.photo.set(small, true)
+		l.shown, l.whole = p.ID, false
+	case v.p.large.err != nil:
+		l.photo.set(nil, true)
+		l.shown, l.whole = p.ID, false
+	}
+	l.drawZoom()
+	l.drawFacts()
+	l.drawNote()
+}
+
+// clear forgets the picture.
+func (l *largeView) clear() {
+	l.shown, l.whole = 0, false
+	l.photo.set(nil, true)
+	l.facts.RemoveAll()
+}
+
+func (l *largeView) drawZoom() {
+	text := ""
+	if l.whole {
+		text = l.v.tx.Percent(float64(l.photo.factor()), 0)
+	}
+	l.zoom.SetText(text)
+	l.foot.Refresh() // The number is as wide as it is.
+}
+
+func (l *largeView) drawNote() {
+	text := ""
+	if l.v.p.note.shown {
+		text = l.v.said(l.v.p.note.outcome)
+	}
+	l.word.SetText(text)
+}
+
+// drawFacts lists what is known of the photo.
+func (l *largeView) drawFacts() {
+	v, p := l.v, l.v.p.large.photo
+	l.facts.RemoveAll()
+	l.fact(v.tx.T("review.fact.label"), p.Label, "")
+	if width, height := l.pixels(); width > 0 {
+		l.fact(v.tx.T("review.fact.size"), v.tx.T("review.fact.size.text",
+			"Width", v.tx.Number(width), "Height", v.tx.Number(height), "Bytes", v.tx.Bytes(p.Size)), "")
+	} else {
+		l.fact(v.tx.T("review.fact.size"), v.tx.Bytes(p.Size), "")
+	}
+	s := p.Source
+	l.fact(v.tx.T("review.fact.title"), s.Title, "")
+	l.fact(v.tx.T("review.fact.author"), s.Author, s.AuthorURL)
+	l.fact(v.tx.T("review.fact.license"), s.License, s.LicenseURL)
+	if s.PageURL != "" {
+		l.fact(v.tx.T("review.fact.page"), s.PageURL, s.PageURL)
+	}
+	l.fact(v.tx.T("review.fact.source"), s.Kind, "")
+	l.fact(v.tx.T("review.fact.from"), s.From, "")
+	if !s.Taken.IsZero() {
+		l.fact(v.tx.T("review.fact.taken"), v.tx.Time(s.Taken), "")
+	}
+	l.fact(v.tx.T("review.fact.added"), v.tx.Time(p.Added), "")
+	if !p.Deleted.IsZero() {
+		l.fact(v.tx.T("review.fact.deleted"), v.tx.Time(p.Deleted), "")
+	}
+	l.fact(v.tx.T("review.fact.path"), p.Path, "")
+	l.facts.Add(container.NewHBox(widget.NewButtonWithIcon(v.tx.T("review.large.folder"), theme.FolderOpenIcon(), func() {
+		v.OpenFolder(filepath.Dir(p.Path))
+	}), layout.NewSpacer()))
+}
+
+// pixels gives the size of the photo, 0 where it is not known.
+func (l *largeView) pixels() (width, height int) {
+	p := l.v.p.large
+	if p.photo.Width > 0 {
+		return p.photo.Width, p.photo.Height
+	}
+	if p.img != nil {
+		b := p.img.Bounds()
+		if max(b.Dx(), b.Dy()) < largeSide { // Else it may have been scaled down.
+			return b.Dx(), b.Dy()
+		}
+	}
+	return 0, 0
+}
+
+// fact adds a fact, if it is known. Only addresses of the web become links: others could start programs.
+func (l *largeView) fact(name, value, address string) {
+	if value == "" {
+		return
+	}
+	heading := widget.NewLabelWithStyle(name, fyne.TextAlignLeading, fyne.TextStyle{Bold: true})
+	heading.SizeName = theme.SizeNameCaptionText
+	l.facts.Add(heading)
+	if at, err := url.Parse(address); err == nil && (at.Scheme == "https" || at.Scheme == "http") {
+		link := widget.NewHyperlink(value, at)
+		link.Truncation = fyne.TextTruncateEllipsis
+		l.facts.Add(link)
+		return
+	}
+	text := widget.NewLabel(value)
+	text.Wrapping = fyne.TextWrapBreak
+	text.Selectable = true
+	l.facts.Add(text)
+}
+
+// typed does what a key is for while the photo is large.
+func (l *largeView) typed(ev *fyne.KeyEvent) {
+	switch ev.Name {
+	case fyne.KeyLeft, fyne.KeyUp, fyne.KeyPageUp:
+		l.v.p.step(-1)
+	case fyne.KeyRight, fyne.KeyDown, fyne.KeyPageDown, fyne.KeySpace:
+		l.v.p.step(1)
+	case fyne.KeyHome:
+		l.v.p.step(-len(l.v.p.photos))
+	case fyne.KeyEnd:
+		l.v.p.step(len(l.v.p.photos))
+	case fyne.KeyEscape, fyne.KeyReturn, fyne.KeyEnter:
+		l.v.p.closeLarge()
+	default:
+		l.v.typed(ev)
+	}
+}
+
+// rune does what a character is for while the photo is large: 0 fits it into the room where there is no tenth label.
+func (l *largeView) rune(r rune) {
+	if _, tenth := l.v.p.labelOf(0); r == '0' && !tenth || r == 'f' || r == 'F' {
+		l.photo.setZoom(0, l.photo.center())
+		return
+	}
+	l.v.rune(r)
+}
