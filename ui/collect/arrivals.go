@@ -1,0 +1,256 @@
+package collect
+
+import (
+	"cmp"
+	"fmt"
+	"image"
+	"net/url"
+	"path/filepath"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/core/curate"
+	"kaika/core/thumb"
+	"kaika/ui/widgets"
+)
+
+// arrivals shows the photos that have come, the newest first, and all that is known of one of them.
+type arrivals struct {
+	v       *view
+	content *fyne.Container
+
+	grid   *widget.GridWrap
+	empty  fyne.CanvasObject
+	cells  map[*photoCell]bool
+	newest curate.ID // Of the photos that the grid shows.
+	number int
+	opened *photoCell      // In the panel.
+	panel  *fyne.Container // What is known of one photo.
+}
+
+func newArrivals(v *view) *arrivals {
+	a := &arrivals{v: v, cells: map[*photoCell]bool{}, panel: container.NewStack()}
+	a.grid = widget.NewGridWrap(
+		func() int { return len(v.p.photos) },
+		func() fyne.CanvasObject {
+			c := newPhotoCell(v, 88)
+			a.cells[c] = true
+			return c
+		},
+		func(i widget.GridWrapItemID, o fyne.CanvasObject) {
+			if c, ok := o.(*photoCell); ok && i < len(v.p.photos) {
+				c.show(v.current(v.p.photos[i]))
+			}
+		})
+	a.grid.OnSelected = func(i widget.GridWrapItemID) {
+		a.grid.UnselectAll() // Newer photos move it on.
+		if i < len(v.p.photos) {
+			a.open(v.p.photos[i])
+		}
+	}
+	a.empty = widgets.Empty(theme.DownloadIcon(), v.tx.T("collect.empty.title"), a.emptyText())
+	a.panel.Hide()
+	a.content = container.NewBorder(nil, a.panel, nil, nil, container.NewStack(a.empty, a.grid))
+	return a
+}
+
+// emptyText says what to do.
+func (a *arrivals) emptyText() string {
+	if a.v.p.service != nil {
+		return a.v.tx.T("collect.empty.service", "Service", a.v.p.service.Name)
+	}
+	return a.v.tx.T("collect.empty.text")
+}
+
+// current gives a photo as it is now: it may have been moved since it came.
+func (v *view) current(p curate.Photo) curate.Photo {
+	if v.p.library != nil && v.p.dir == v.p.ranIn {
+		if now, ok := v.p.library.Photo(p.ID); ok {
+			return now
+		}
+	}
+	return p
+}
+
+func (a *arrivals) refresh() {
+	photos := a.v.p.photos
+	show(a.empty, len(photos) == 0)
+	show(a.grid, len(photos) > 0)
+	var newest curate.ID
+	if len(photos) > 0 {
+		newest = photos[0].ID
+	}
+	if newest != a.newest || len(photos) != a.number {
+		a.newest, a.number = newest, len(photos)
+		a.grid.Refresh()
+	}
+	if len(photos) == 0 {
+		a.shut()
+	}
+}
+
+func (a *arrivals) close() {
+	for c := range a.cells {
+		c.close()
+	}
+	a.cells, a.opened = map[*photoCell]bool{}, nil
+}
+
+// open shows what is known of a photo.
+func (a *arrivals) open(p curate.Photo) {
+	tx := a.v.tx
+	a.shut()
+	p = a.v.current(p)
+	picture := newPhotoCell(a.v, 96)
+	picture.picture.FillMode = canvas.ImageFillContain // All of it.
+	a.cells[picture], a.opened = true, picture
+	picture.show(p)
+	unknown := tx.T("collect.photo.unknown")
+	facts := widget.NewRichText()
+	facts.Wrapping = fyne.TextWrapBreak
+	add := func(name, text, address string) {
+		facts.Segments = append(facts.Segments,
+			&widget.TextSegment{Text: tx.T("collect.photo."+name) + " ", Style: widget.RichTextStyle{Inline: true, SizeName: theme.SizeNameCaptionText, ColorName: theme.ColorNamePlaceHolder}},
+			value(text, address))
+	}
+	add("label", p.Label, "")
+	add("file", p.Name, "")
+	if p.Source.Title != "" {
+		add("title", p.Source.Title, "")
+	}
+	add("author", cmp.Or(p.Source.Author, unknown), p.Source.AuthorURL)
+	add("license", cmp.Or(p.Source.License, unknown), p.Source.LicenseURL)
+	if p.Source.PageURL != "" {
+		add("page", p.Source.PageURL, p.Source.PageURL)
+	}
+	from := p.Source.From
+	if p.Source.Kind == "archive" {
+		from = filepath.Base(from) + ": " + p.Source.ID
+	}
+	if from != "" {
+		add("from", from, "")
+	}
+	add("size", tx.T("collect.photo.measures", "Width", tx.Number(p.Width), "Height", tx.Number(p.Height), "Bytes", tx.Bytes(p.Size)), "")
+	facts.Refresh()
+	shut := widget.NewButtonWithIcon("", theme.CancelIcon(), a.shut)
+	shut.Importance = widget.LowImportance
+	scroll := container.NewVScroll(facts)
+	scroll.SetMinSize(fyne.NewSize(0, 176))
+	a.panel.Objects = []fyne.CanvasObject{container.NewBorder(widget.NewSeparator(), nil, container.NewVBox(picture), container.NewVBox(shut), scroll)}
+	a.panel.Show()
+	a.content.Refresh()
+}
+
+// shut closes what open has shown.
+func (a *arrivals) shut() {
+	if a.opened != nil {
+		a.opened.close()
+		delete(a.cells, a.opened)
+		a.opened = nil
+		a.panel.Hide()
+		a.content.Refresh()
+	}
+}
+
+// value gives a text with the address behind it, if that is one of the web.
+func value(text, address string) widget.RichTextSegment {
+	text = visible(text)
+	if at, err := url.Parse(address); err == nil && (at.Scheme == "https" || at.Scheme == "http") {
+		return &widget.HyperlinkSegment{Text: text, URL: at}
+	}
+	return &widget.TextSegment{Text: text, Style: widget.RichTextStyle{SizeName: theme.SizeNameText}}
+}
+
+// photoCell shows one photo, small, as soon as it is loaded.
+type photoCell struct {
+	widget.BaseWidget
+
+	v       *view
+	side    float32
+	picture *canvas.Image
+	icon    *widget.Icon
+	caption *widget.Label
+	key     thumb.Key // Of the photo that is shown or awaited.
+	cancel  func()
+}
+
+func newPhotoCell(v *view, side float32) *photoCell {
+	c := &photoCell{
+		v: v, side: side, picture: canvas.NewImageFromImage(nil), icon: widget.NewIcon(theme.FileImageIcon()), caption: widget.NewLabel(""), cancel: func() {},
+	}
+	c.picture.FillMode, c.picture.ScaleMode = canvas.ImageFillCover, canvas.ImageScaleFastest
+	c.caption.Truncation, c.caption.Alignment, c.caption.SizeName = fyne.TextTruncateEllipsis, fyne.TextAlignCenter, theme.SizeNameCaptionText
+	c.ExtendBaseWidget(c)
+	return c
+}
+
+// CreateRenderer implements fyne.Widget.
+func (c *photoCell) CreateRenderer() fyne.WidgetRenderer {
+	return widget.NewSimpleRenderer(container.New(&cellLayout{c.side}, container.NewStack(container.NewCenter(c.icon), c.picture), c.caption))
+}
+
+// cellLayout lays out a square with a line of small text close below.
+type cellLayout struct{ side float32 }
+
+const captionHeight = 22
+
+// MinSize implements fyne.Layout.
+func (l *cellLayout) MinSize([]fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(l.side, l.side+captionHeight)
+}
+
+// Layout implements fyne.Layout.
+func (l *cellLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	objects[0].Move(fyne.NewPos((size.Width-l.side)/2, 0))
+	objects[0].Resize(fyne.NewSquareSize(l.side))
+	height := objects[1].MinSize().Height
+	objects[1].Move(fyne.NewPos(0, l.side+(captionHeight-height)/2))
+	objects[1].Resize(fyne.NewSize(size.Width, height))
+}
+
+// show shows a photo.
+func (c *photoCell) show(p curate.Photo) {
+	say(c.caption, visible(p.Label))
+	key := thumb.Key{Path: p.Path, Size: p.Size, ModTime: p.ModTime}
+	if key == c.key && c.picture.Image != nil {
+		return
+	}
+	c.cancel()
+	c.key, c.cancel = key, func() {}
+	if img, ok := c.v.Thumbs.Peek(key); ok {
+		c.set(img, nil)
+		return
+	}
+	c.picture.Image = nil
+	c.icon.SetResource(theme.FileImageIcon())
+	c.icon.Show()
+	c.picture.Refresh()
+	c.cancel = c.v.Thumbs.Load(key, func(img image.Image, err error) {
+		c.v.Dispatch(func() {
+			if c.key == key {
+				c.set(img, err)
+			}
+		})
+	})
+}
+
+// set shows what was loaded.
+func (c *photoCell) set(img image.Image, err error) {
+	if err != nil {
+		c.icon.SetResource(theme.BrokenImageIcon())
+		return
+	}
+	c.icon.Hide()
+	c.picture.Image = img
+	c.picture.Refresh()
+}
+
+// close stops loading.
+func (c *photoCell) close() {
+	c.cancel()
+	c.key = thumb.Key{Path: fmt.Sprintf("closed %p", c)} // What comes late is for nobody.
+}

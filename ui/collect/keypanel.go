@@ -1,0 +1,137 @@
+package collect
+
+import (
+	"net/url"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/core/secret"
+	"kaika/ui/i18n"
+	"kaika/ui/widgets"
+)
+
+// keyPage is where Flickr gives out keys.
+const keyPage = "https://www.flickr.com/services/apps/create/"
+
+// KeyParams are what the panel needs.
+type KeyParams struct {
+	Window   fyne.Window
+	Texts    func() *i18n.Texts // The texts in the language of the moment; asked at each Content.
+	Keys     Keys
+	Services []Service    // As in Params: those that need no key are named.
+	Dispatch func(func()) // Runs a function on the window's goroutine, later; fyne.Do does.
+}
+
+// KeyPanel is where the key of Flickr is entered, and removed. What is kept is never shown in full again. Its methods are
+// for the window's goroutine.
+type KeyPanel struct {
+	KeyParams
+
+	k       *keyPresenter
+	tx      *i18n.Texts
+	content *fyne.Container
+
+	state       *widget.Label
+	place       *widget.Label
+	entry       *widget.Form
+	key, secret *widget.Entry
+	keep        *widget.Button
+	remove      *widget.Button
+}
+
+// NewKeyPanel makes the panel. It asks the keyring nothing yet.
+func NewKeyPanel(p KeyParams) *KeyPanel {
+	k := &KeyPanel{KeyParams: p, k: newKeyPresenter(p.Keys, p.Dispatch)}
+	k.k.changed = k.refresh
+	k.k.failed = func(sentence string, err error) {
+		widgets.ShowError(k.Window, k.tx, k.tx.T("collect.key.error."+sentence), err)
+	}
+	return k
+}
+
+// Content gives the panel's widgets, in the language of the moment.
+func (k *KeyPanel) Content() fyne.CanvasObject {
+	k.tx = k.Texts()
+	tx := k.tx
+	how := widget.NewLabel(tx.T("collect.key.how"))
+	how.Wrapping = fyne.TextWrapWord
+	free := []string{tx.T("collect.local")}
+	for _, s := range k.Services {
+		if !s.NeedsKey {
+			free = append(free, s.Name)
+		}
+	}
+	without := widget.NewLabel(tx.T("collect.key.free", "Sources", strings.Join(free, tx.T("collect.comma"))))
+	without.Wrapping = fyne.TextWrapWord
+	k.state, k.place = widget.NewLabel(""), widget.NewLabel("")
+	k.state.Wrapping, k.place.Wrapping = fyne.TextWrapWord, fyne.TextWrapWord
+	k.state.TextStyle.Bold = true
+	k.key, k.secret = widget.NewPasswordEntry(), widget.NewPasswordEntry()
+	changed := func(string) { k.refreshButtons() }
+	k.key.OnChanged, k.secret.OnChanged = changed, changed
+	k.entry = widget.NewForm(widget.NewFormItem(tx.T("collect.key.key"), k.key), widget.NewFormItem(tx.T("collect.key.secret"), k.secret))
+	k.keep = widget.NewButtonWithIcon(tx.T("collect.key.keep"), theme.DocumentSaveIcon(), func() {
+		k.k.keep(k.key.Text, k.secret.Text)
+	})
+	k.remove = widget.NewButtonWithIcon(tx.T("collect.key.remove"), theme.DeleteIcon(), func() {
+		widgets.ConfirmDanger(k.Window, tx, tx.T("collect.key.remove.title"), tx.T("collect.key.remove.text"), tx.T("collect.key.remove"), k.k.remove)
+	})
+	content := container.NewVBox(how)
+	k.content = content
+	if page, err := url.Parse(keyPage); err == nil {
+		content.Add(container.NewHBox(widget.NewHyperlink(tx.T("collect.key.page"), page)))
+	}
+	content.Add(without)
+	content.Add(k.state)
+	content.Add(k.entry)
+	content.Add(k.place)
+	content.Add(container.NewHBox(layout.NewSpacer(), k.remove, k.keep))
+	k.refresh()
+	return content
+}
+
+// Shown has to be called when the panel comes to be seen: the first time it asks the keyring.
+func (k *KeyPanel) Shown() { k.k.shown() }
+
+// Close stops what the panel does, and waits for it.
+func (k *KeyPanel) Close() { k.k.close() }
+
+// refresh shows the presenter's state.
+func (k *KeyPanel) refresh() {
+	if k.tx == nil {
+		return
+	}
+	switch {
+	case k.k.busy:
+		k.state.SetText(k.tx.T("collect.key.busy"))
+	case k.k.mask != "":
+		k.state.SetText(k.tx.T("collect.key.kept", "Mask", k.k.mask))
+		k.key.SetText("") // What was kept is shown no more.
+		k.secret.SetText("")
+	default:
+		k.state.SetText(k.tx.T("collect.key.none"))
+	}
+	text := ""
+	switch k.k.place {
+	case secret.Keyring:
+		text = k.tx.T("collect.key.keyring")
+	case secret.File:
+		text = k.tx.T("collect.key.file", "File", k.Keys.File())
+	}
+	show(k.place, text != "")
+	k.place.SetText(text)
+	show(k.remove, k.k.mask != "")
+	k.refreshButtons()
+	k.content.Refresh() // Texts are higher or lower now.
+	k.content.Refresh() // A wrapped text knows its height only when it knows its width.
+}
+
+func (k *KeyPanel) refreshButtons() {
+	enable(k.keep, !k.k.busy && strings.TrimSpace(k.key.Text) != "" && strings.TrimSpace(k.secret.Text) != "")
+	enable(k.remove, !k.k.busy)
+}
