@@ -4,12 +4,9 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -85,7 +82,7 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 	case flags.json:
 		table = &jsonAnswers{out: out}
 	case flags.csv:
-		table = newCSVAnswers(out, top)
+		table = classify.NewCSV(out, top)
 	case len(files) == 1:
 		table = &oneAnswer{out: out}
 	default:
@@ -97,7 +94,7 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 			failed++
 		}
 		a.Predictions = a.Predictions[:min(top, len(a.Predictions))]
-		if err := table.add(a); err != nil {
+		if err := table.Add(a); err != nil {
 			return err
 		}
 		if err := e.terminal.above(out.Flush); err != nil {
@@ -110,7 +107,7 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 		return nil
 	})
 	// Also after an error: what was answered is to be read.
-	err = cmp.Or(err, table.end(), out.Flush())
+	err = cmp.Or(err, table.End(), out.Flush())
 	switch {
 	case ctx.Err() != nil:
 		e.terminal.say(fmt.Sprintf("stopped after %d of %d photos", done, len(files)))
@@ -123,8 +120,8 @@ func (e *environment) classify(ctx context.Context, flags classifyFlags, args []
 
 // answers writes answers in some form. Its methods give the errors of the output.
 type answers interface {
-	add(a classify.Answer) error
-	end() error
+	Add(a classify.Answer) error
+	End() error
 }
 
 // jsonAnswers writes one JSON document, a list that grows while it is computed.
@@ -133,7 +130,7 @@ type jsonAnswers struct {
 	begun bool
 }
 
-func (j *jsonAnswers) add(a classify.Answer) error {
+func (j *jsonAnswers) Add(a classify.Answer) error {
 	before := ",\n "
 	if !j.begun {
 		before, j.begun = "[", true
@@ -146,51 +143,13 @@ func (j *jsonAnswers) add(a classify.Answer) error {
 	return err
 }
 
-func (j *jsonAnswers) end() error {
+func (j *jsonAnswers) End() error {
 	text := "]\n"
 	if !j.begun {
 		text = "[]\n"
 	}
 	_, err := j.out.WriteString(text)
 	return err
-}
-
-// csvAnswers writes a row a photo: file, label and score for each label that is asked for, error.
-type csvAnswers struct {
-	w   *csv.Writer
-	top int
-}
-
-func newCSVAnswers(out io.Writer, top int) *csvAnswers {
-	c := &csvAnswers{w: csv.NewWriter(out), top: top}
-	header := []string{"file"}
-	for i := range top {
-		header = append(header, fmt.Sprintf("label_%d", i+1), fmt.Sprintf("score_%d", i+1))
-	}
-	_ = c.w.Write(append(header, "unknown", "error")) // end gives the error.
-	return c
-}
-
-func (c *csvAnswers) add(a classify.Answer) error {
-	row := []string{a.File}
-	for i := range c.top {
-		if i < len(a.Predictions) {
-			p := a.Predictions[i]
-			row = append(row, p.Label, strconv.FormatFloat(float64(p.Score), 'f', 6, 32))
-		} else {
-			row = append(row, "", "")
-		}
-	}
-	reason := ""
-	if a.Error != nil {
-		reason = *a.Error
-	}
-	return c.w.Write(append(row, strconv.FormatBool(a.Unknown), reason))
-}
-
-func (c *csvAnswers) end() error {
-	c.w.Flush()
-	return c.w.Error()
 }
 
 // called gives what people call a file.
@@ -204,7 +163,7 @@ func called(file string) string {
 // oneAnswer writes the answer for a single photo as a table with bars.
 type oneAnswer struct{ out *bufio.Writer }
 
-func (o *oneAnswer) add(a classify.Answer) error {
+func (o *oneAnswer) Add(a classify.Answer) error {
 	if a.Error != nil {
 		_, err := fmt.Fprintf(o.out, "%s %s\n", called(a.File), *a.Error)
 		return err
@@ -222,12 +181,12 @@ func (o *oneAnswer) add(a classify.Answer) error {
 	return nil
 }
 
-func (o *oneAnswer) end() error { return nil }
+func (o *oneAnswer) End() error { return nil }
 
 // lineAnswers writes a line a photo.
 type lineAnswers struct{ out *bufio.Writer }
 
-func (l *lineAnswers) add(a classify.Answer) error {
+func (l *lineAnswers) Add(a classify.Answer) error {
 	if a.Error != nil {
 		_, err := fmt.Fprintf(l.out, "%s %s\n", called(a.File), *a.Error)
 		return err
@@ -243,4 +202,4 @@ func (l *lineAnswers) add(a classify.Answer) error {
 	return err
 }
 
-func (l *lineAnswers) end() error { return nil }
+func (l *lineAnswers) End() error { return nil }

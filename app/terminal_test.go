@@ -138,11 +138,11 @@ func TestJSONAnswers(t *testing.T) {
 		buffered := bufio.NewWriter(&out)
 		j := &jsonAnswers{out: buffered}
 		for range n {
-			if err := j.add(classify.Answer{File: "x"}); err != nil {
+			if err := j.Add(classify.Answer{File: "x"}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := errors.Join(j.end(), buffered.Flush()); err != nil || out.String() != want {
+		if err := errors.Join(j.End(), buffered.Flush()); err != nil || out.String() != want {
 			t.Errorf("%d answers: %q, %v", n, &out, err)
 		}
 	}

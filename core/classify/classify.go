@@ -38,6 +38,9 @@ type Answer struct {
 	Predictions []Prediction `json:"predictions"`       // The highest score first; empty with an error.
 	Unknown     bool         `json:"unknown,omitempty"` // The best score is lower than that of 95 % of the photos of the labels.
 	Error       *string      `json:"error"`             // Why there is no prediction: the rest of a sentence that begins with the file.
+
+	// Reason is that of a file that is no photo that could be used, for programs; empty for any other error.
+	Reason picture.Reason `json:"-"`
 }
 
 // Classifier is a model that was checked and is ready.
@@ -48,12 +51,35 @@ type Classifier struct {
 	precision string
 }
 
+// A Fault says in one word, for programs, why a model cannot be used.
+type Fault string
+
+// The faults.
+const (
+	Damaged  Fault = "damaged"  // Its folder holds no model, or one whose files do not fit together. See [trained.ErrNoModel].
+	NoEngine Fault = "engine"   // It could not be tried out.
+	Deviates Fault = "deviates" // It does not compute as it did where it was trained: its answers would be wrong.
+)
+
+// OpenError is why a model cannot be used.
+type OpenError struct {
+	Fault Fault
+	Err   error
+}
+
+// Error gives the text of Err.
+func (e *OpenError) Error() string { return e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *OpenError) Unwrap() error { return e.Err }
+
 // Open opens a model folder and has the model classify its golden pictures. It refuses a model that does not fit
-// together or does not compute as it did where it was trained. An empty precision takes that of the training.
+// together or does not compute as it did where it was trained: the error is an [*OpenError]. An empty precision takes
+// that of the training.
 func Open(ctx context.Context, dir, precision string, engine Engine) (*Classifier, error) {
 	folder, err := trained.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, &OpenError{Damaged, err}
 	}
 	if precision == "" {
 		precision = folder.BaseModel.Precision
@@ -65,17 +91,17 @@ func Open(ctx context.Context, dir, precision string, engine Engine) (*Classifie
 	}
 	vectors, err := engine.Classify(ctx, folder.Graph, folder.GraphPath, precision, pictures)
 	if err != nil {
-		return nil, fmt.Errorf("trying out the model in %s: %w", dir, err)
+		return nil, &OpenError{NoEngine, fmt.Errorf("trying out the model in %s: %w", dir, err)}
 	}
 	scores := make([][]float32, len(vectors))
 	for i, v := range vectors {
 		if v.Err != nil {
-			return nil, fmt.Errorf("trying out the model in %s: golden picture %d %w", dir, i+1, v.Err)
+			return nil, &OpenError{Deviates, fmt.Errorf("trying out the model in %s: golden picture %d %w", dir, i+1, v.Err)}
 		}
 		scores[i] = v.Values
 	}
 	if err := folder.CheckGolden(digests, scores, precision); err != nil {
-		return nil, err
+		return nil, &OpenError{Deviates, err}
 	}
 	return c, nil
 }
@@ -107,7 +133,7 @@ func (c *Classifier) answer(v feature.Vector) Answer {
 	a := Answer{Predictions: []Prediction{}}
 	if v.Err != nil {
 		text := v.Err.Error()
-		a.Error = &text
+		a.Error, a.Reason = &text, picture.ReasonOf(v.Err)
 		return a
 	}
 	for i, score := range v.Values {

@@ -224,10 +224,36 @@ func TestOpenRefuses(t *testing.T) {
 			if got != nil {
 				t.Error("there is a classifier all the same")
 			}
+			fault := Deviates
+			if name == "an engine that fails" {
+				fault = NoEngine
+			}
+			var open *OpenError
+			if !errors.As(err, &open) || open.Fault != fault {
+				t.Errorf("the fault of %v is not %s", err, fault)
+			}
 		})
 	}
-	if _, err := Open(t.Context(), t.TempDir(), "", &fake{}); !errors.Is(err, trained.ErrNoModel) {
+	var open *OpenError
+	if _, err := Open(t.Context(), t.TempDir(), "", &fake{}); !errors.Is(err, trained.ErrNoModel) || !errors.As(err, &open) || open.Fault != Damaged {
 		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestAnswersHaveTheReason(t *testing.T) {
+	c, _ := classifier(t, nil)
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.jpg")
+	if err := os.WriteFile(bad, []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var got []picture.Reason
+	err := c.Files(t.Context(), []string{bad, filepath.Join(dir, "missing.jpg")}, nil, func(a Answer) error {
+		got = append(got, a.Reason)
+		return nil
+	})
+	if err != nil || !slices.Equal(got, []picture.Reason{picture.NotAPicture, picture.Unreadable}) {
+		t.Errorf("the reasons are %q, %v", got, err)
 	}
 }
 

@@ -1,0 +1,226 @@
+package classify
+
+import (
+	"path/filepath"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/storage"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/core/picture"
+	"kaika/ui/widgets"
+)
+
+// focus gives the keyboard to what is shown, unless another widget has it, maybe of another tab.
+func (v *view) focus() {
+	if v.whole == nil || !v.whole.Visible() {
+		return
+	}
+	switch v.Window.Canvas().Focused() {
+	case nil, v.stage, v.table:
+	default:
+		return
+	}
+	switch v.scene {
+	case onePhoto:
+		focus(v.stage)
+	case manyPhotos:
+		focus(v.table)
+	default:
+	}
+}
+
+// enlarge shows the current photo alone, or the table.
+func (v *view) enlarge(large bool) {
+	v.p.enlarge(large)
+	if v.scene == manyPhotos {
+		v.table.reveal(v.p.index(v.p.current))
+	}
+}
+
+// key takes a key while the photo has the focus.
+func (v *view) key(key fyne.KeyName) {
+	switch key {
+	case fyne.KeyLeft, fyne.KeyUp, fyne.KeyPageUp:
+		v.p.move(-1, false)
+	case fyne.KeyRight, fyne.KeyDown, fyne.KeyPageDown:
+		v.p.move(1, false)
+	case fyne.KeyHome:
+		v.p.move(-len(v.p.shown), false)
+	case fyne.KeyEnd:
+		v.p.move(len(v.p.shown), false)
+	case fyne.KeyReturn, fyne.KeyEnter:
+		v.enlarge(v.scene == manyPhotos)
+	case fyne.KeyEscape:
+		if len(v.p.rows)+len(v.p.waiting) > 1 {
+			v.enlarge(false)
+		}
+	default:
+	}
+}
+
+// shortcut takes a shortcut while the photo or the table has the focus.
+func (v *view) shortcut(s fyne.Shortcut) {
+	switch s.(type) {
+	case *fyne.ShortcutPaste:
+		v.paste()
+	case *fyne.ShortcutUndo:
+		if n := v.p.notice; n != nil && n.addition != nil && n.addition.undoable() > 0 {
+			v.p.undo(n.addition)
+		}
+	}
+}
+
+// menu is what the secondary mouse button opens over the table.
+func (v *view) menu(at fyne.Position) {
+	really := fyne.NewMenuItem(v.answer.really.Text, v.askLabel)
+	really.Disabled = v.answer.really.Disabled()
+	large := fyne.NewMenuItem(v.tx.T("classify.enlarge"), func() { v.enlarge(true) })
+	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", really, large), v.Window.Canvas(), at)
+}
+
+func (v *view) paste() { v.p.paste(fyne.CurrentApp().Clipboard().Content()) }
+
+// openFile asks for a photo.
+func (v *view) openFile() {
+	d := dialog.NewFileOpen(func(file fyne.URIReadCloser, err error) {
+		if err != nil {
+			widgets.ShowError(v.Window, v.tx, v.tx.T("classify.error.open"), err)
+			return
+		}
+		if file == nil {
+			return
+		}
+		_ = file.Close() // It is read anew, beside.
+		v.p.drop([]string{file.URI().Path()})
+	}, v.Window)
+	d.SetFilter(photos{})
+	d.Resize(widgets.Fit(v.Window, 900, 640))
+	d.Show()
+}
+
+// photos lets the file dialog show what may be a photo.
+type photos struct{}
+
+// Matches implements storage.FileFilter.
+func (photos) Matches(u fyne.URI) bool { return picture.IsName(u.Name()) }
+
+var _ storage.FileFilter = photos{}
+
+// openFolder asks for a folder of photos.
+func (v *view) openFolder() {
+	v.askFolder(func(path string) { v.p.drop([]string{path}) })
+}
+
+func (v *view) askFolder(chosen func(path string)) {
+	d := dialog.NewFolderOpen(func(folder fyne.ListableURI, err error) {
+		if err != nil {
+			widgets.ShowError(v.Window, v.tx, v.tx.T("classify.error.open"), err)
+			return
+		}
+		if folder != nil {
+			chosen(folder.Path())
+		}
+	}, v.Window)
+	d.Resize(widgets.Fit(v.Window, 900, 640))
+	d.Show()
+}
+
+// export asks for the file to write the table to.
+func (v *view) export() {
+	d := dialog.NewFileSave(func(file fyne.URIWriteCloser, err error) {
+		if err != nil {
+			v.failed(exportProblem, err)
+			return
+		}
+		if file == nil {
+			return
+		}
+		_ = file.Close() // It is written whole, beside.
+		v.p.export(file.URI().Path())
+	}, v.Window)
+	d.SetFileName("kaika.csv")
+	d.SetFilter(storage.NewExtensionFileFilter([]string{".csv"}))
+	d.Resize(widgets.Fit(v.Window, 900, 640))
+	d.Show()
+}
+
+// chooseModel asks which model to use.
+func (v *view) chooseModel() {
+	v.p.listModels(func(choices []ModelChoice) {
+		folder := widget.NewButtonWithIcon(v.tx.T("classify.model.folder"), theme.FolderOpenIcon(), func() {
+			v.askFolder(func(path string) { v.p.use(ModelChoice{Dir: path}) })
+		})
+		p := picker{title: v.tx.T("classify.model.choose.title"), hint: v.tx.T("classify.model.choose.hint"), actions: []*widget.Button{folder}}
+		if len(choices) == 0 {
+			p.hint = v.tx.T("classify.model.choose.none")
+		}
+		for _, c := range choices {
+			text := c.Title
+			if text == "" {
+				text = displayed(base(c.Dir))
+			}
+			if v.p.model != nil && filepath.Clean(v.p.model.Dir) == filepath.Clean(c.Dir) {
+				text = v.tx.T("classify.model.current", "Name", text)
+			}
+			p.options = append(p.options, option{text, c.Detail, func() { v.p.use(c) }})
+		}
+		p.show(v)
+	})
+}
+
+// chooseFilter asks which rows to show.
+func (v *view) chooseFilter() {
+	unknown, failed, labels := v.p.counts()
+	p := picker{title: v.tx.T("classify.filter.title"), hint: v.tx.T("classify.filter.hint")}
+	add := func(f filter, count int) {
+		p.options = append(p.options, option{text: v.filterName(f, count), do: func() { v.p.show(f) }})
+	}
+	add(filter{}, len(v.p.rows))
+	add(filter{kind: unknownRows}, unknown)
+	add(filter{kind: failedRows}, failed)
+	if v.p.model != nil {
+		for _, label := range v.p.model.Labels {
+			if labels[label] > 0 {
+				add(filter{kind: oneLabel, label: label}, labels[label])
+			}
+		}
+	}
+	p.show(v)
+}
+
+// askLabel asks what the selected photos really are.
+func (v *view) askLabel() {
+	count := v.p.countTargets()
+	if count == 0 || v.p.adding != nil {
+		return
+	}
+	if v.p.library == nil {
+		d := dialog.NewConfirm(v.tx.T("classify.nodataset.title"), v.tx.T("classify.nodataset.text"), func(yes bool) {
+			if yes {
+				v.OpenDataset()
+			}
+		}, v.Window)
+		d.SetConfirmText(v.tx.T("classify.nodataset.open"))
+		d.SetDismissText(v.tx.T("kit.cancel"))
+		d.Show()
+		return
+	}
+	p := picker{title: v.tx.N("classify.really.title", count), hint: v.tx.T("classify.really.hint")}
+	for _, l := range v.p.labels() {
+		p.options = append(p.options, option{l.Name, v.tx.N("classify.photos", l.Photos), func() { v.p.really(l.Name) }})
+	}
+	p.create = func(text string) (option, bool) {
+		return option{v.tx.T("classify.really.new", "Label", text), "", func() { v.p.really(text) }}, true
+	}
+	p.show(v)
+}
+
+func base(path string) string {
+	if path == "" {
+		return ""
+	}
+	return filepath.Base(path)
+}

@@ -1,0 +1,115 @@
+// Package classify is the tab in which a trained model says what is on photos.
+package classify
+
+import (
+	"context"
+	"image"
+	"log/slog"
+
+	"fyne.io/fyne/v2"
+
+	"kaika/core/classify"
+	"kaika/core/curate"
+	"kaika/core/job"
+	"kaika/core/thumb"
+	"kaika/ui/i18n"
+)
+
+// Jobs runs the classifying, one job at a time. It is the tab's own, so that a photo can be classified beside a training.
+type Jobs interface {
+	Start(kind string, run func(ctx context.Context, report func(job.Progress)) error) error
+	Cancel()
+	State() job.State
+	Subscribe(f func(job.State)) (unsubscribe func())
+}
+
+// Thumbs makes pictures of photos, upright.
+type Thumbs interface {
+	Peek(key thumb.Key) (image.Image, bool)
+	Load(key thumb.Key, done func(image.Image, error)) (cancel func())
+	Full(ctx context.Context, path string, maxSide int) (image.Image, error)
+}
+
+// Library is the dataset that photos are put into.
+type Library interface {
+	Labels() []curate.LabelCount
+	Add(ctx context.Context, a curate.Addition) (curate.Photo, error)
+	Move(ctx context.Context, ids []curate.ID, label string) error
+	Delete(ctx context.Context, ids []curate.ID) error
+	RemoveLabel(ctx context.Context, name string) error
+}
+
+// Preferences keeps settings across starts.
+type Preferences interface {
+	String(key string) string
+	SetString(key, value string)
+}
+
+var (
+	_ Jobs    = (*job.Runner)(nil)
+	_ Thumbs  = (*thumb.Loader)(nil)
+	_ Library = (*curate.Library)(nil)
+)
+
+// ModelChoice is a model that can be taken into use.
+type ModelChoice struct {
+	Dir    string // Its folder.
+	Title  string // What its user knows it by. The name of the folder stands in for an empty one.
+	Detail string // A line more about it.
+}
+
+// Params are what the tab needs.
+type Params struct {
+	Window fyne.Window
+	Texts  func() *i18n.Texts // The texts in the language of the moment; asked at each Content.
+	// Open opens a model folder and tries it out; it starts the engine if it does not run. See [classify.Open], whose
+	// error it gives.
+	Open func(ctx context.Context, dir string) (*classify.Classifier, error)
+	// Models lists the kept models, the newest first. It is called from any goroutine.
+	Models      func(ctx context.Context) ([]ModelChoice, error)
+	Jobs        Jobs
+	Thumbs      Thumbs
+	Preferences Preferences
+	Dispatch    func(func()) // Runs a function on the window's goroutine, later; fyne.Do does.
+	Log         *slog.Logger // Nil for none.
+
+	// What the frame and other tabs do.
+	Retrain     func() // Goes to Retrain.
+	OpenDataset func() // Asks for a dataset to open.
+}
+
+// Tab is the tab. Its methods are for the window's goroutine.
+type Tab struct {
+	p    *presenter
+	view *view
+}
+
+// New makes the tab. It loads nothing yet, and starts no engine.
+func New(p Params) *Tab {
+	c := newPresenter(p)
+	return &Tab{c, &view{Params: p, p: c, tx: p.Texts(), photoOffset: 0.62, tableOffset: 0.6}}
+}
+
+// Content gives the tab's widgets, in the language of the moment. Called again, it gives new ones that show the same.
+func (t *Tab) Content() fyne.CanvasObject { return t.view.content() }
+
+// Shown has to be called when the tab comes to be seen: the first time it opens the model in use, in the background.
+func (t *Tab) Shown() {
+	t.p.shownFirst()
+	t.view.focus()
+}
+
+// Drop classifies files and folders, as they were dropped on the window.
+func (t *Tab) Drop(paths []string) { t.p.drop(paths) }
+
+// Paste classifies the files that the clipboard names. It is for Ctrl+V while the tab is seen.
+func (t *Tab) Paste() { t.view.paste() }
+
+// UseModel takes the model in a folder into use, and classifies the photos that are shown anew by it.
+func (t *Tab) UseModel(dir string) { t.p.use(ModelChoice{Dir: dir}) }
+
+// SetLibrary tells which dataset is open; nil, and no nil pointer in it, for none.
+func (t *Tab) SetLibrary(l Library) { t.p.setLibrary(l) }
+
+// Close stops all work and waits for it.
+func (t *Tab) Close() { t.p.close() }

@@ -1,0 +1,155 @@
+package classify
+
+import (
+	"slices"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
+)
+
+// An option is something to choose in a picker.
+type option struct {
+	text, detail string
+	do           func()
+}
+
+// A picker lets one of many options be chosen, by mouse or keyboard: what is typed narrows them down.
+type picker struct {
+	title, hint string
+	options     []option
+	create      func(text string) (option, bool) // An option for a text that is none yet; may be nil.
+	actions     []*widget.Button                 // Other ways on, beside Cancel.
+}
+
+// show opens the picker over a window.
+func (p *picker) show(v *view) {
+	matches := p.options
+	selected := 0
+	var d *dialog.CustomDialog
+	choose := func(i int) {
+		if i >= 0 && i < len(matches) {
+			d.Hide()
+			matches[i].do()
+		}
+	}
+	list := widget.NewList(
+		func() int { return len(matches) },
+		func() fyne.CanvasObject {
+			text := widget.NewLabel("")
+			text.Truncation = fyne.TextTruncateEllipsis
+			ground := canvas.NewRectangle(theme.Color(theme.ColorNameSelection))
+			ground.CornerRadius = theme.Size(theme.SizeNameSelectionRadius)
+			return container.NewStack(ground, container.NewBorder(nil, nil, nil, newCaption(), text))
+		},
+		func(i widget.ListItemID, o fyne.CanvasObject) {
+			stack, isStack := o.(*fyne.Container)
+			if !isStack || i >= len(matches) {
+				return
+			}
+			row, isRow := stack.Objects[1].(*fyne.Container)
+			if !isRow {
+				return
+			}
+			stack.Objects[0].(*canvas.Rectangle).Hidden = i != selected //nolint:forcetypeassert,errcheck // It was made above.
+			if text, ok := row.Objects[0].(*widget.Label); ok {
+				text.SetText(matches[i].text)
+			}
+			if detail, ok := row.Objects[1].(*widget.RichText); ok {
+				setCaption(detail, matches[i].detail)
+			}
+			stack.Refresh()
+			row.Refresh() // The detail takes the room that it needs.
+		})
+	list.HideSeparators = true
+	list.OnSelected = choose
+	entry := &pickerEntry{onMove: func(by int) {
+		selected = min(max(selected+by, 0), max(0, len(matches)-1))
+		list.ScrollTo(selected)
+		list.Refresh()
+	}}
+	entry.ExtendBaseWidget(entry)
+	entry.SetPlaceHolder(p.hint)
+	entry.OnChanged = func(text string) {
+		matches, selected = p.matching(text), 0
+		list.ScrollToOffset(0)
+		list.Refresh()
+	}
+	entry.OnSubmitted = func(string) { choose(selected) }
+	buttons := container.NewHBox()
+	for _, a := range p.actions {
+		tapped := a.OnTapped
+		a.OnTapped = func() {
+			d.Hide()
+			tapped()
+		}
+		buttons.Add(a)
+	}
+	buttons.Add(layout.NewSpacer())
+	cancel := widget.NewButtonWithIcon(v.tx.T("kit.cancel"), theme.CancelIcon(), func() { d.Hide() })
+	buttons.Add(cancel)
+	entry.onEscape = cancel.OnTapped
+	d = dialog.NewCustomWithoutButtons(p.title, container.NewBorder(entry, buttons, nil, nil, list), v.Window)
+	d.SetOnClosed(v.focus)
+	d.Resize(widgets.Fit(v.Window, 460, 440))
+	d.Show()
+	v.Window.Canvas().Focus(entry)
+}
+
+// matching gives the options that a text is part of, those that begin with it first, and the one that it makes.
+func (p *picker) matching(text string) []option {
+	text = strings.TrimSpace(text)
+	wanted := strings.ToLower(text)
+	var first, others []option
+	exact := false
+	for _, o := range p.options {
+		name := strings.ToLower(o.text)
+		switch {
+		case strings.HasPrefix(name, wanted):
+			first = append(first, o)
+		case strings.Contains(name, wanted):
+			others = append(others, o)
+		}
+		exact = exact || o.text == text
+	}
+	found := slices.Concat(first, others)
+	if p.create != nil && text != "" && !exact {
+		if o, ok := p.create(text); ok {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// pickerEntry is an entry whose arrow keys move through the options below it.
+type pickerEntry struct {
+	widget.Entry
+
+	onMove   func(by int)
+	onEscape func()
+}
+
+// TypedKey implements fyne.Focusable.
+func (e *pickerEntry) TypedKey(key *fyne.KeyEvent) {
+	switch key.Name {
+	case fyne.KeyDown:
+		e.onMove(1)
+	case fyne.KeyUp:
+		e.onMove(-1)
+	case fyne.KeyPageDown:
+		e.onMove(8)
+	case fyne.KeyPageUp:
+		e.onMove(-8)
+	case fyne.KeyEscape:
+		e.onEscape()
+	default:
+		e.Entry.TypedKey(key)
+	}
+}
