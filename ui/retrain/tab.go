@@ -1,0 +1,44 @@
+package retrain
+
+import (
+	"fyne.io/fyne/v2"
+
+	"kaika/core/curate"
+)
+
+// Tab is the tab. Its methods are for the window's goroutine.
+type Tab struct {
+	params Params
+	p      *presenter
+	view   *view // The newest.
+}
+
+// New makes the tab. It reads nothing yet, and starts no engine.
+func New(p Params) *Tab {
+	return &Tab{params: p, p: newPresenter(p)}
+}
+
+// Content builds the tab's widgets anew, in the language of the moment. What the tab holds stays, also while it trains.
+func (t *Tab) Content() fyne.CanvasObject {
+	if t.view != nil {
+		t.view.endless.Stop() // Nobody sees it any more.
+	}
+	t.view = newView(t.params, t.p)
+	return t.view.content
+}
+
+// SetLibrary tells the tab which dataset is at work, nil for none.
+func (t *Tab) SetLibrary(l *curate.Library) {
+	if l == nil {
+		t.p.setLibrary(nil)
+		return
+	}
+	t.p.setLibrary(l)
+}
+
+// Shown tells the tab that it came to the front: base models and kept runs are read anew.
+func (t *Tab) Shown() { t.p.shown() }
+
+// Close ends what the tab has in the background and waits for it. A training is ended by the runner of the jobs, which is
+// to be closed first.
+func (t *Tab) Close() { t.p.close() }
