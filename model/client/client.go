@@ -33,6 +33,7 @@ type Config struct {
 	CacheDir string                // Where a link to a library of the user's own may be put.
 	Log      *slog.Logger          // Gets TensorFlow's chatter at level debug.
 	Started  func(d time.Duration) // Called after each start, with the time that it took; may be nil.
+	Behind   bool                  // The engine gives way to other programs, such as the window that waits for it.
 }
 
 // Engine is a kaika-engine that runs when it is needed. It is safe for concurrent use.
@@ -273,6 +274,11 @@ func (e *Engine) start(ctx context.Context, kill context.CancelFunc) (*process, 
 		return nil, errors.New("the engine's program is not Kaika's engine: reinstall Kaika")
 	}
 	p.client, p.pid = client, cmd.Process.Pid
+	if e.config.Behind {
+		if err := giveWay(p.pid); err != nil {
+			e.config.Log.Debug("the engine does not give way to other programs", "error", err)
+		}
+	}
 	e.config.Log.Debug("engine started", "pid", p.pid)
 	return p, nil
 }
