@@ -81,8 +81,10 @@ func newRoot(e *environment) *cobra.Command {
 		Short: "Turns photos into a classifier on your own machine",
 		Long: `Kaika turns photos into a classifier on your own machine: give it a folder that
 holds a folder of photos for each label, and it retrains the last layer of a
-pre-trained network, then says what is on new photos.`,
-		Example: `  kaika dataset fetch flower_photos
+pre-trained network, then says what is on new photos. Without a command it opens
+its window.`,
+		Example: `  kaika
+  kaika dataset fetch flower_photos
   kaika retrain --image_dir flower_photos --output_dir flowers-model
   kaika classify --model flowers-model PHOTO.jpg`,
 		Version:           version,
@@ -95,8 +97,11 @@ pre-trained network, then says what is on new photos.`,
 			}
 			return nil
 		},
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error { return e.open() },
+		RunE: func(c *cobra.Command, _ []string) error { return e.window(c.Context()) },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			e.withWindow = !c.HasParent()
+			return e.open()
+		},
 	}
 	root.SetVersionTemplate("kaika {{.Version}}\n")
 	root.PersistentFlags().StringVar(&e.logLevel, "log_level", "warn", "what is said of the inner workings: debug, info, warn or error; all of it is in the log file")

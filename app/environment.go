@@ -32,6 +32,8 @@ type environment struct {
 	stdout   io.Writer
 	terminal *terminal
 	logLevel string
+	// withWindow says that a window is to be shown, which must not wait for the processor.
+	withWindow bool
 
 	log     *slog.Logger
 	logFile *os.File
@@ -91,6 +93,7 @@ func (e *environment) open() error {
 	e.log = slog.New(slog.NewMultiHandler(handlers...)).With("process", os.Getpid())
 	e.engine = client.New(client.Config{
 		Program: enginePath(), Library: os.Getenv(libraryVariable), CacheDir: cacheDir(), Log: e.log,
+		Behind:  e.withWindow,
 		Started: func(d time.Duration) { e.log.Info("TensorFlow is ready", "seconds", d.Seconds()) },
 	})
 	return nil

@@ -395,3 +395,16 @@ func many(t testing.TB, count int) string {
 	}
 	return dir
 }
+
+// TestNoChatter starts the program in locales that nobody chose: nothing of the window's toolkit may be heard.
+func TestNoChatter(t *testing.T) {
+	for _, locale := range []string{"LANG=C.UTF-8", "LC_ALL=C", "LANG=ja_JP.UTF-8", "LANG="} {
+		c := exec.CommandContext(t.Context(), builtProgram(t), "--version")
+		c.Env = append(os.Environ(), "LC_ALL=", "LC_MESSAGES=", "LANGUAGE=", locale)
+		var stderr strings.Builder
+		c.Stderr = &stderr
+		if out, err := c.Output(); err != nil || stderr.String() != "" || !strings.HasPrefix(string(out), "kaika ") {
+			t.Errorf("%s: %v, said %q", locale, err, stderr.String())
+		}
+	}
+}

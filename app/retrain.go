@@ -15,6 +15,7 @@ import (
 	"kaika/core/dataset"
 	"kaika/core/feature"
 	"kaika/core/train"
+	"kaika/model/client"
 )
 
 // baseFlags choose the base network and the cache.
@@ -110,24 +111,17 @@ func (e *environment) retrain(ctx context.Context, p train.Params, flags baseFla
 	}
 	cache := e.cache(ctx, flags.bottleneckDir)
 	defer cache.Close() //nolint:errcheck // What was to be kept was committed.
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
 	show := newShow(e.terminal)
-	r := &train.Retrainer{
-		Engine: base, Cache: cache, Log: e.log, Version: version, Host: host, Now: time.Now,
-		Observe: func(event train.Event) {
-			switch event.Phase {
-			case train.Features, train.Views:
-				show.features(event.Phase, event.Progress)
-			case train.Training:
-				show.point(event.Steps, event.Point)
-			case train.Writing:
-				e.terminal.progress(false, "writing the model")
-			}
-		},
-	}
+	r := e.retrainer(base, cache, func(event train.Event) {
+		switch event.Phase {
+		case train.Features, train.Views:
+			show.features(event.Phase, event.Progress)
+		case train.Training:
+			show.point(event.Steps, event.Point)
+		case train.Writing:
+			e.terminal.progress(false, "writing the model")
+		}
+	}, nil)
 	report, err := r.Run(ctx, p)
 	if err != nil {
 		return err
@@ -137,6 +131,17 @@ func (e *environment) retrain(ctx context.Context, p train.Params, flags baseFla
 		return e.printJSON(report)
 	}
 	return e.printf("%s", retrained(report, printMisclassified))
+}
+
+// retrainer puts a Retrainer together.
+func (e *environment) retrainer(base *client.Base, cache *feature.Cache, observe func(train.Event), stop <-chan struct{}) *train.Retrainer {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return &train.Retrainer{
+		Engine: base, Cache: cache, Log: e.log, Version: version, Host: host, Now: time.Now, Observe: observe, Stop: stop,
+	}
 }
 
 // show writes the progress of the phases of a retraining.

@@ -1,0 +1,367 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"sync"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/core/curate"
+	"kaika/core/job"
+	"kaika/ui/classify"
+	"kaika/ui/collect"
+	"kaika/ui/i18n"
+	"kaika/ui/retrain"
+	"kaika/ui/review"
+	kaikatheme "kaika/ui/theme"
+	"kaika/ui/widgets"
+)
+
+// Smallest and first size of the window's content, in Fyne's units, which are pixels at a scale of 1.
+const (
+	smallestWidth, smallestHeight = 640, 480
+	firstWidth, firstHeight       = 1120, 760
+)
+
+// tab is what the frame needs of each tab alike.
+type tab interface {
+	// Content builds the tab's widgets anew, in the language of the moment; what the tab holds stays.
+	Content() fyne.CanvasObject
+	// Shown tells the tab that it came to the front.
+	Shown()
+	// Close ends the tab's work and waits for it.
+	Close()
+}
+
+// Names of the tabs, in their order.
+const (
+	tabCollect  = "collect"
+	tabReview   = "review"
+	tabRetrain  = "retrain"
+	tabClassify = "classify"
+)
+
+// Frame is Kaika's window.
+type Frame struct {
+	p      Params
+	window fyne.Window
+	tx     *i18n.Texts
+	ctx    context.Context //nolint:containedctx // It ends with the window, which outlives every call.
+	end    context.CancelFunc
+	work   sync.WaitGroup // Goroutines of the frame's own.
+
+	jobs, answers *job.Runner // Changes and trainings one at a time; classifying goes on beside them.
+	session       *session
+	collect       *collect.Tab
+	review        *review.Tab
+	retrain       *retrain.Tab
+	classify      *classify.Tab
+	keys          *collect.KeyPanel
+
+	names   []string // Of the tabs.
+	tabs    *container.AppTabs
+	body    *fyne.Container // Holds the greeting or the tabs.
+	dataset *widget.Button
+	path    *widget.Label
+	status  *status
+	opened  bool // A dataset, or the user went on without one: no more greeting.
+	closing bool
+}
+
+// New makes the window and shows nothing yet.
+func New(ctx context.Context, p Params) (*Frame, error) {
+	preferences := p.App.Preferences()
+	language := preferences.String(prefLanguage)
+	if language == "" {
+		language = i18n.System()
+	}
+	tx, err := i18n.Load(language)
+	if err != nil {
+		if tx, err = i18n.Load(i18n.Languages()[0]); err != nil {
+			return nil, err
+		}
+	}
+	if err := tx.Fyne(); err != nil {
+		return nil, err
+	}
+	p.App.Settings().SetTheme(kaikatheme.New(kaikatheme.Brightness(preferences.String(prefBrightness))))
+
+	f := &Frame{p: p, tx: tx, window: p.App.NewWindow("Kaika"), names: []string{tabCollect, tabReview, tabRetrain, tabClassify}}
+	f.ctx, f.end = context.WithCancel(ctx)
+	f.jobs, f.answers = job.New(f.ctx), job.New(f.ctx)
+	f.session = &session{
+		ctx: f.ctx, dispatch: p.Dispatch, log: p.Log, preferences: preferences,
+		open: func(ctx context.Context, dir string) (*curate.Library, error) {
+			return curate.Open(ctx, dir, curate.Options{Log: p.Log})
+		},
+		create: func(ctx context.Context, dir string, labels []string) (*curate.Library, error) {
+			return curate.Create(ctx, dir, labels, curate.Options{Log: p.Log})
+		},
+		changed: f.datasetChanged,
+		failed: func(dir string, err error) {
+			widgets.ShowError(f.window, f.tx, f.tx.T("frame.open.failed", "Folder", dir), err)
+		},
+	}
+	f.makeTabs()
+	f.status = newStatus(f)
+	f.build()
+
+	f.window.SetMaster()
+	f.window.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { f.dropped(uris) })
+	f.window.SetCloseIntercept(f.askToClose)
+	f.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
+		if e.Name == fyne.KeyF1 {
+			f.showHelp()
+		}
+	})
+	f.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) {
+		if f.selected() == tabClassify {
+			f.classify.Paste()
+		}
+	})
+	f.window.Resize(savedSize(preferences.String(prefSize)))
+	f.reopen()
+	return f, nil
+}
+
+// Window gives the window, to be shown.
+func (f *Frame) Window() fyne.Window { return f.window }
+
+// reopen opens the dataset of the last session.
+func (f *Frame) reopen() {
+	f.work.Go(func() {
+		if dir := f.session.Last(); dir != "" {
+			f.p.Dispatch(func() { f.session.Open(dir) })
+		}
+	})
+}
+
+// Close ends all work and waits for it. The window is closed already, or will not be shown again.
+func (f *Frame) Close() {
+	f.end()
+	f.status.Close()
+	f.jobs.Close()
+	for _, t := range f.all() {
+		t.Close()
+	}
+	f.keys.Close()
+	f.answers.Close()
+	f.work.Wait()
+	f.session.Close()
+}
+
+func (f *Frame) all() []tab { return []tab{f.collect, f.review, f.retrain, f.classify} }
+
+// build makes the window's widgets, at the start and when the language changes.
+func (f *Frame) build() {
+	f.dataset = widget.NewButtonWithIcon("", theme.FolderOpenIcon(), nil)
+	f.dataset.OnTapped = func() { f.popUp(f.dataset, f.datasetMenu()) }
+	f.dataset.Alignment = widget.ButtonAlignLeading
+	f.path = widget.NewLabel("")
+	f.path.Truncation = fyne.TextTruncateEllipsis
+	settings := widget.NewButtonWithIcon("", theme.SettingsIcon(), f.showSettings)
+	help := widget.NewButtonWithIcon("", theme.HelpIcon(), f.showHelp)
+	settings.Importance, help.Importance = widget.LowImportance, widget.LowImportance
+	top := container.NewBorder(nil, nil, f.dataset, container.NewHBox(settings, help), f.path)
+
+	selected := f.p.App.Preferences().StringWithFallback(prefTab, tabReview)
+	icons := map[string]fyne.Resource{
+		tabCollect: theme.DownloadIcon(), tabReview: theme.GridIcon(), tabRetrain: theme.MediaPlayIcon(), tabClassify: theme.SearchIcon(),
+	}
+	titles := f.titles()
+	f.tabs = container.NewAppTabs()
+	for i, t := range f.all() {
+		item := container.NewTabItemWithIcon(titles[f.names[i]], icons[f.names[i]], t.Content())
+		f.tabs.Append(item)
+		if f.names[i] == selected {
+			f.tabs.SelectIndex(i)
+		}
+	}
+	f.tabs.OnSelected = func(*container.TabItem) { f.tabShown() }
+	f.body = container.NewStack()
+	f.window.SetMainMenu(f.menu())
+	f.window.SetContent(container.New(&atLeast{}, container.NewBorder(
+		container.NewVBox(container.NewPadded(top), widget.NewSeparator()),
+		f.status.build(), nil, nil, f.body)))
+	f.showDataset()
+}
+
+// atLeast gives its one object all room, and the window its smallest size, which does not grow with what is in it.
+type atLeast struct{}
+
+func (*atLeast) MinSize([]fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(smallestWidth, smallestHeight)
+}
+
+func (*atLeast) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	for _, o := range objects {
+		o.Resize(size)
+	}
+}
+
+func (f *Frame) titles() map[string]string {
+	return map[string]string{
+		tabCollect: f.tx.T("frame.tab.collect"), tabReview: f.tx.T("frame.tab.review"),
+		tabRetrain: f.tx.T("frame.tab.retrain"), tabClassify: f.tx.T("frame.tab.classify"),
+	}
+}
+
+// Select brings a tab to the front.
+func (f *Frame) Select(name string) {
+	f.leaveGreeting()
+	for i, n := range f.names {
+		if n == name {
+			f.tabs.SelectIndex(i)
+		}
+	}
+}
+
+// selected names the tab at the front, or "" while the greeting is shown.
+func (f *Frame) selected() string {
+	if f.greets() {
+		return ""
+	}
+	return f.names[f.tabs.SelectedIndex()]
+}
+
+func (f *Frame) tabShown() {
+	i := f.tabs.SelectedIndex()
+	f.p.App.Preferences().SetString(prefTab, f.names[i])
+	f.all()[i].Shown()
+}
+
+// popUp shows a menu below a button.
+func (f *Frame) popUp(below fyne.CanvasObject, m *fyne.Menu) {
+	at := f.p.App.Driver().AbsolutePositionForObject(below).Add(fyne.NewPos(0, below.Size().Height))
+	widget.ShowPopUpMenuAtPosition(m, f.window.Canvas(), at)
+}
+
+// datasetChanged shows the dataset that was opened or left.
+func (f *Frame) datasetChanged() {
+	f.tellTabs(f.session.library)
+	if f.session.library != nil {
+		f.opened = true
+	}
+	f.showDataset()
+}
+
+func (f *Frame) showDataset() {
+	switch {
+	case f.session.opening != "":
+		f.dataset.SetText(filepath.Base(f.session.opening))
+		f.path.SetText(f.tx.T("frame.dataset.opening"))
+	case f.session.library != nil:
+		f.dataset.SetText(filepath.Base(f.session.library.Dir()))
+		f.path.SetText(f.session.library.Dir())
+		f.window.SetTitle(filepath.Base(f.session.library.Dir()) + " – Kaika")
+	default:
+		f.dataset.SetText(f.tx.T("frame.dataset.none"))
+		f.path.SetText("")
+		f.window.SetTitle("Kaika")
+	}
+	// The top row has its width by the button's text.
+	f.body.Objects = []fyne.CanvasObject{f.tabs}
+	if f.greets() {
+		f.body.Objects = []fyne.CanvasObject{f.greeting()}
+	}
+	f.body.Refresh()
+	f.window.Content().Refresh()
+}
+
+// greets tells whether nobody has opened a dataset yet.
+func (f *Frame) greets() bool {
+	return !f.opened && f.session.opening == "" && len(f.session.Recent()) == 0
+}
+
+func (f *Frame) leaveGreeting() {
+	if !f.opened {
+		f.opened = true
+		f.showDataset()
+	}
+}
+
+// greeting is what the first start shows: three ways in.
+func (f *Frame) greeting() fyne.CanvasObject {
+	icon := widget.NewIcon(f.p.App.Icon())
+	title := widget.NewLabelWithStyle(f.tx.T("frame.greeting.title"), fyne.TextAlignCenter, fyne.TextStyle{Bold: true})
+	title.SizeName = theme.SizeNameHeadingText
+	words := widget.NewLabelWithStyle(f.tx.T("frame.greeting.text"), fyne.TextAlignCenter, fyne.TextStyle{})
+	words.Wrapping = fyne.TextWrapWord
+	way := func(icon fyne.Resource, title, text string, do func()) fyne.CanvasObject {
+		button := widget.NewButtonWithIcon(title, icon, do)
+		button.Importance = widget.HighImportance
+		label := widget.NewLabelWithStyle(text, fyne.TextAlignCenter, fyne.TextStyle{})
+		label.Wrapping = fyne.TextWrapWord
+		return widget.NewCard("", "", container.NewVBox(button, label))
+	}
+	ways := container.NewGridWithColumns(3,
+		way(theme.FolderOpenIcon(), f.tx.T("frame.greeting.open"), f.tx.T("frame.greeting.open.text"), f.chooseDataset),
+		way(theme.DownloadIcon(), f.tx.T("frame.greeting.collect"), f.tx.T("frame.greeting.collect.text"), func() { f.newDataset(func() { f.Select(tabCollect) }) }),
+		way(theme.ColorPaletteIcon(), f.tx.T("frame.greeting.example"), f.tx.T("frame.greeting.example.text",
+			"Name", f.p.Example.Name, "Size", f.tx.Bytes(f.p.Example.Bytes)), f.fetchExample),
+	)
+	later := widget.NewButton(f.tx.T("frame.greeting.later"), f.leaveGreeting)
+	later.Importance = widget.LowImportance
+	return container.NewVScroll(container.NewPadded(container.NewVBox(
+		layout.NewSpacer(), container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(96), icon)),
+		title, words, ways, container.NewHBox(layout.NewSpacer(), later, layout.NewSpacer()), layout.NewSpacer(),
+	)))
+}
+
+// askToClose closes the window, after a question while a job runs.
+func (f *Frame) askToClose() {
+	if f.closing {
+		return
+	}
+	kind := ""
+	for _, r := range []*job.Runner{f.jobs, f.answers} {
+		if s := r.State(); s.Running {
+			kind = s.Kind
+		}
+	}
+	if kind == "" {
+		f.close()
+		return
+	}
+	d := dialog.NewConfirm(f.tx.T("frame.close.title"), f.tx.T("frame.close.text", "Job", f.status.title(kind)), func(yes bool) {
+		if yes {
+			f.close()
+		}
+	}, f.window)
+	d.SetConfirmText(f.tx.T("frame.close.yes"))
+	d.SetDismissText(f.tx.T("frame.close.no"))
+	d.Show()
+}
+
+// close ends the work beside, and then the window: a job needs a moment to put away what it has done.
+func (f *Frame) close() {
+	f.closing = true
+	size := f.window.Canvas().Size()
+	f.p.App.Preferences().SetString(prefSize, fmt.Sprintf("%.0fx%.0f", size.Width, size.Height))
+	f.jobs.Cancel()
+	f.answers.Cancel()
+	f.status.say(f.tx.T("frame.close.wait"))
+	go func() { // It ends with the process at the latest: after it there is nobody left to wait.
+		f.jobs.Close()
+		f.answers.Close()
+		f.p.Dispatch(f.window.Close)
+	}()
+}
+
+// savedSize reads a size that close has written.
+func savedSize(text string) fyne.Size {
+	var w, h float32
+	if n, err := fmt.Sscanf(text, "%fx%f", &w, &h); n != 2 || err != nil || math.IsNaN(float64(w+h)) {
+		return fyne.NewSize(firstWidth, firstHeight)
+	}
+	const largest = 8192
+	return fyne.NewSize(min(max(w, smallestWidth), largest), min(max(h, smallestHeight), largest))
+}

@@ -1,0 +1,340 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/storage"
+	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/core/classify"
+	"kaika/core/dataset"
+	"kaika/core/experiment"
+	"kaika/core/job"
+	"kaika/core/picture/picturetest"
+	"kaika/core/secret"
+	"kaika/core/thumb"
+	"kaika/core/train"
+	"kaika/core/trained"
+	"kaika/ui/retrain"
+)
+
+// stillTrainer has base models and trains nothing.
+type stillTrainer struct{}
+
+var errStill = errors.New("nothing is trained here")
+
+func (stillTrainer) Train(context.Context, retrain.Request, <-chan struct{}, func(train.Event)) (*train.Report, trained.BaseModel, error) {
+	return nil, trained.BaseModel{}, errStill
+}
+
+func (stillTrainer) Bases(context.Context) ([]retrain.Base, error) {
+	return []retrain.Base{{Name: "small", Title: "Small", Installed: true, InputSize: 32}}, nil
+}
+
+func (stillTrainer) FetchBase(context.Context, string, func(string, int64, int64)) error {
+	return errStill
+}
+
+// opened is a frame, and the functions that it dispatched.
+type opened struct {
+	*Frame
+
+	t       *testing.T
+	queue   queue
+	example func(ctx context.Context, dir string, progress func(done, total int64)) error
+}
+
+func open(t *testing.T, preferences map[string]string) *opened {
+	t.Helper()
+	app := test.NewTempApp(t)
+	for key, value := range preferences {
+		app.Preferences().SetString(key, value)
+	}
+	dir := t.TempDir()
+	log := slog.New(slog.DiscardHandler)
+	thumbs := thumb.New(thumb.Params{Dir: filepath.Join(dir, "thumbnails"), Side: 64, MaxMemory: 1 << 20, MaxDisk: 1 << 20, Workers: 1, Log: log})
+	o := &opened{t: t, queue: make(queue, 10_000)}
+	frame, err := New(t.Context(), Params{
+		App: app, Dispatch: o.queue.dispatch, Log: log, Version: "test", Trainer: stillTrainer{},
+		OpenModel:   func(context.Context, string) (*classify.Classifier, error) { return nil, trained.ErrNoModel },
+		Experiments: &experiment.Store{Dir: filepath.Join(dir, "runs"), Log: log}, Thumbs: thumbs,
+		Secrets: secret.Open(filepath.Join(dir, "config")),
+		FetchExample: func(ctx context.Context, dir string, progress func(done, total int64)) error {
+			return o.example(ctx, dir, progress)
+		},
+		Example: Example{Name: "flowers", Licence: "CC BY", Bytes: 229_000_000}, Pictures: dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Frame = frame
+	frame.window.Resize(fyne.NewSize(800, 600))
+	frame.window.Show()
+	t.Cleanup(func() {
+		frame.Close()
+		thumbs.Close()
+	})
+	return o
+}
+
+// until runs what is dispatched until something is so.
+func (o *opened) until(what string, so func() bool) {
+	o.t.Helper()
+	late := time.After(time.Minute)
+	for !so() {
+		select {
+		case f := <-o.queue:
+			f()
+		case <-late:
+			o.t.Fatalf("waited in vain until %s; the window shows %q", what, o.texts())
+		}
+	}
+}
+
+// objects are all that can be seen, dialogs last.
+func (o *opened) objects() []fyne.CanvasObject {
+	var all []fyne.CanvasObject
+	var walk func(c fyne.CanvasObject)
+	walk = func(c fyne.CanvasObject) {
+		if !c.Visible() {
+			return
+		}
+		all = append(all, c)
+		switch c := c.(type) {
+		case *fyne.Container:
+			for _, child := range c.Objects {
+				walk(child)
+			}
+		case fyne.Widget:
+			for _, child := range test.WidgetRenderer(c).Objects() {
+				walk(child)
+			}
+		}
+	}
+	walk(o.window.Content())
+	for _, overlay := range o.window.Canvas().Overlays().List() {
+		walk(overlay)
+	}
+	return all
+}
+
+func (o *opened) texts() string {
+	var b strings.Builder
+	for _, c := range o.objects() {
+		switch c := c.(type) {
+		case *widget.Label:
+			fmt.Fprintln(&b, c.Text)
+		case *widget.Button:
+			fmt.Fprintln(&b, c.Text)
+		case *canvas.Text:
+			fmt.Fprintln(&b, c.Text)
+		}
+	}
+	return b.String()
+}
+
+func (o *opened) tap(text string) {
+	o.t.Helper()
+	for _, c := range o.objects() {
+		if b, ok := c.(*widget.Button); ok && b.Text == text {
+			test.Tap(b)
+			return
+		}
+	}
+	o.t.Fatalf("there is no button %q among %q", text, o.texts())
+}
+
+func (o *opened) sees(texts ...string) {
+	o.t.Helper()
+	seen := o.texts()
+	for _, text := range texts {
+		if !strings.Contains(seen, text) {
+			o.t.Errorf("%q is not seen in %q", text, seen)
+		}
+	}
+}
+
+func TestGreeting(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "en"})
+	o.sees("Welcome to Kaika", "Open a folder", "Collect photos", "Fetch the example", "229 MB")
+	o.tap("Look around first")
+	if strings.Contains(o.texts(), "Welcome") || o.selected() != tabReview {
+		t.Errorf("after the greeting the tab %q is shown: %q", o.selected(), o.texts())
+	}
+	for _, name := range o.names {
+		o.Select(name)
+		if o.selected() != name || o.p.App.Preferences().String(prefTab) != name {
+			t.Errorf("%s is not in front", name)
+		}
+	}
+}
+
+func TestGreetsInJapanese(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "ja"})
+	o.sees("Kaikaへようこそ", "フォルダーを開く", "写真を集める", "サンプルを入手", "データセットを選択")
+}
+
+func TestReopens(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabRetrain, prefSize: "900x700"})
+	o.until("the dataset is open", func() bool { return o.session.library != nil })
+	o.sees(dir)
+	if o.selected() != tabRetrain {
+		t.Errorf("the tab %s is in front", o.selected())
+	}
+	o.session.Leave()
+	o.sees("Choose a dataset")
+}
+
+func TestLanguageChanges(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o.until("the dataset is open", func() bool { return o.session.library != nil })
+	o.showSettings()
+	o.sees("Language", "Appearance")
+	o.useLanguage("ja")
+	o.sees("言語", "見直す", "学習")
+	if o.selected() != tabReview || o.session.library == nil {
+		t.Errorf("after the change, %s is in front and the dataset is %v", o.selected(), o.session.library)
+	}
+	if strings.Contains(o.texts(), "Settings") {
+		t.Errorf("still in English: %q", o.texts())
+	}
+}
+
+func TestDrops(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	photo := filepath.Join(dir, "rose")
+	entries, err := os.ReadDir(photo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	photo = filepath.Join(photo, entries[0].Name())
+
+	o := open(t, map[string]string{prefLanguage: "en"})
+	web, err := storage.ParseURI("https://example.org/x.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.dropped([]fyne.URI{web}) // Not a file: nothing happens.
+	o.dropped([]fyne.URI{storage.NewFileURI(dir)})
+	o.until("it is asked what to do", func() bool { return strings.Contains(o.texts(), "What shall be done") })
+	o.tap("Open it as a dataset")
+	o.until("the dataset is open", func() bool { return o.session.library != nil })
+
+	o.Select(tabReview)
+	o.dropped([]fyne.URI{storage.NewFileURI(photo)})
+	o.until("the photo goes to Classify", func() bool { return o.selected() == tabClassify })
+
+	o.Select(tabReview)
+	o.dropped([]fyne.URI{storage.NewFileURI(dir)})
+	o.until("it is asked again", func() bool { return strings.Contains(o.texts(), "Import its photos into") })
+	o.tap("Import its photos into " + filepath.Base(dir))
+	o.until("the folder is listed in Collect", func() bool { return o.selected() == tabCollect })
+}
+
+func TestCloses(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "en"})
+	closed := false
+	o.window.SetOnClosed(func() { closed = true })
+	stopped := make(chan struct{})
+	err := o.jobs.Start("retrain", func(ctx context.Context, _ func(job.Progress)) error {
+		<-ctx.Done()
+		close(stopped)
+		return ctx.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.until("the job is shown", func() bool { return strings.Contains(o.texts(), "Retraining") })
+	o.askToClose()
+	o.sees("Retraining has not ended.")
+	o.tap("Go on")
+	if !o.jobs.State().Running {
+		t.Fatal("the job was stopped though the user said no")
+	}
+	o.askToClose()
+	o.tap("Stop and close")
+	o.until("the window is closed", func() bool { return closed })
+	<-stopped
+	if got := savedSize(o.p.App.Preferences().String(prefSize)); got.Width < 640 || got.Height < 480 {
+		t.Errorf("the size that was kept is %v", got)
+	}
+}
+
+func TestExample(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "en"})
+	o.example = func(_ context.Context, dir string, progress func(done, total int64)) error {
+		progress(1, 2)
+		if err := os.Rename(picturetest.Dataset(t, 2, "rose", "tulip"), dir); err != nil {
+			return err
+		}
+		return nil
+	}
+	o.tap("Fetch the example")
+	o.sees("will be downloaded into", "CC BY")
+	o.tap("Download")
+	o.until("the example is open", func() bool { return o.session.library != nil })
+	if filepath.Base(o.session.library.Dir()) != "flowers" || o.selected() != tabReview {
+		t.Errorf("%s is open, %s in front", o.session.library.Dir(), o.selected())
+	}
+	// A second time it is there already.
+	o.example = func(context.Context, string, func(done, total int64)) error { return dataset.ErrExamplePresent }
+	o.until("the first job has ended", func() bool { return !o.jobs.State().Running })
+	o.session.Leave()
+	o.loadExample(filepath.Join(o.p.Pictures, "flowers"))
+	o.until("it is opened again", func() bool { return o.session.library != nil })
+	// A failure is told, with a way out.
+	o.until("the second job has ended", func() bool { return !o.jobs.State().Running })
+	o.example = func(context.Context, string, func(done, total int64)) error { return errStill }
+	o.loadExample("elsewhere")
+	o.until("the failure is told", func() bool { return strings.Contains(o.texts(), "could not be fetched") })
+}
+
+func TestMenuAndHelp(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "en"})
+	seen := map[string]bool{}
+	for _, menu := range o.menu().Items {
+		for _, item := range menu.Items {
+			if item.Shortcut == nil {
+				continue
+			}
+			if name := item.Shortcut.ShortcutName(); seen[name] {
+				t.Errorf("%s: the shortcut %s is taken", item.Label, name)
+			} else {
+				seen[name] = true
+			}
+		}
+	}
+	o.showHelp()
+	o.sees("Keyboard shortcuts", "Ctrl+1", "Move to the trash")
+	o.showAbout()
+	o.sees("Open Font License")
+}
+
+// The window must fit on a small screen in each language, whatever is in it.
+func TestSmallestSize(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "a label with a very long name that goes on and on and on")
+	for _, language := range []string{"en", "ja"} {
+		o := open(t, map[string]string{prefLanguage: language, prefDataset: dir})
+		o.until("the dataset is open", func() bool { return o.session.library != nil })
+		for i, name := range o.names {
+			o.Select(name)
+			item := o.tabs.Items[i]
+			if least := item.Content.MinSize(); least.Width > 800 || least.Height > 470 {
+				t.Errorf("%s: %s needs %v, there are about 800 x 470", language, name, least)
+			}
+		}
+	}
+}

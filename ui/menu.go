@@ -1,0 +1,192 @@
+package ui
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/dialog"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/storage"
+	fynetheme "fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/i18n"
+	"kaika/ui/theme"
+	"kaika/ui/widgets"
+)
+
+// control is a shortcut with Ctrl, or Command on macOS.
+func control(key fyne.KeyName) *desktop.CustomShortcut {
+	return &desktop.CustomShortcut{KeyName: key, Modifier: fyne.KeyModifierShortcutDefault}
+}
+
+// menu is the window's menu. Its shortcuts work wherever the keyboard's focus lies, also in an entry.
+func (f *Frame) menu() *fyne.MainMenu {
+	tx := f.tx
+	item := func(label string, shortcut fyne.Shortcut, action func()) *fyne.MenuItem {
+		return &fyne.MenuItem{Label: label, Shortcut: shortcut, Action: action}
+	}
+	file := fyne.NewMenu(tx.T("frame.menu.file"),
+		item(tx.T("frame.menu.open"), control(fyne.KeyO), f.chooseDataset),
+		item(tx.T("frame.menu.new"), control(fyne.KeyN), func() { f.newDataset(func() {}) }),
+		item(tx.T("frame.menu.import"), control(fyne.KeyI), func() { f.chooseFolder(f.importPhotos) }),
+		item(tx.T("frame.menu.example"), nil, f.fetchExample),
+		fyne.NewMenuItemSeparator(),
+		item(tx.T("frame.menu.settings"), control(fyne.KeyComma), f.showSettings),
+		fyne.NewMenuItemSeparator(),
+		&fyne.MenuItem{Label: tx.T("frame.menu.quit"), Shortcut: control(fyne.KeyQ), Action: f.askToClose, IsQuit: true},
+	)
+	titles := f.titles()
+	view := fyne.NewMenu(tx.T("frame.menu.view"))
+	for i, name := range f.names {
+		view.Items = append(view.Items, item(titles[name], control(fyne.KeyName(strconv.Itoa(i+1))), func() { f.Select(name) }))
+	}
+	view.Items = append(view.Items, fyne.NewMenuItemSeparator(), item(tx.T("frame.menu.cancel"), control(fyne.KeyPeriod), f.cancelJob))
+	help := fyne.NewMenu(tx.T("frame.menu.help"),
+		item(tx.T("frame.menu.shortcuts"), control(fyne.KeySlash), f.showHelp),
+		item(tx.T("frame.menu.about"), nil, f.showAbout),
+	)
+	return fyne.NewMainMenu(file, view, help)
+}
+
+// cancelJob stops the job that the status line shows.
+func (f *Frame) cancelJob() {
+	if f.jobs.State().Running {
+		f.jobs.Cancel()
+		return
+	}
+	f.answers.Cancel()
+}
+
+// showHelp lists the keyboard's shortcuts.
+func (f *Frame) showHelp() {
+	tx := f.tx
+	sections := []struct {
+		title string
+		keys  [][2]string
+	}{
+		{tx.T("frame.help.everywhere"), [][2]string{
+			{"Ctrl+1 … Ctrl+4", tx.T("frame.help.tabs")},
+			{"Ctrl+O", tx.T("frame.menu.open")},
+			{"Ctrl+N", tx.T("frame.menu.new")},
+			{"Ctrl+I", tx.T("frame.menu.import")},
+			{"Ctrl+,", tx.T("frame.menu.settings")},
+			{"Ctrl+.", tx.T("frame.menu.cancel")},
+			{"F1, Ctrl+/", tx.T("frame.menu.shortcuts")},
+			{"Ctrl+Q", tx.T("frame.menu.quit")},
+			{"Tab, Shift+Tab", tx.T("frame.help.focus")},
+		}},
+		{tx.T("frame.tab.review"), [][2]string{
+			{"← ↑ → ↓", tx.T("frame.help.move")},
+			{"Shift+← …, Ctrl+A", tx.T("frame.help.select")},
+			{tx.T("frame.help.key.space"), tx.T("frame.help.toggle")},
+			{"Enter", tx.T("frame.help.large")},
+			{"+, −, F", tx.T("frame.help.zoom")},
+			{"1 … 9, 0", tx.T("frame.help.label")},
+			{"Delete", tx.T("frame.help.delete")},
+			{"U, Ctrl+Z", tx.T("frame.help.undo")},
+			{"Ctrl+Y", tx.T("frame.help.redo")},
+		}},
+		{tx.T("frame.tab.classify"), [][2]string{
+			{"Ctrl+V", tx.T("frame.help.paste")},
+		}},
+	}
+	content := container.NewVBox()
+	for _, s := range sections {
+		content.Add(widget.NewLabelWithStyle(s.title, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}))
+		grid := container.NewGridWithColumns(2)
+		for _, k := range s.keys {
+			what := widget.NewLabel(k[1])
+			what.Wrapping = fyne.TextWrapWord
+			grid.Add(widget.NewLabel(k[0]))
+			grid.Add(what)
+		}
+		content.Add(grid)
+	}
+	d := dialog.NewCustom(tx.T("frame.menu.shortcuts"), tx.T("kit.close"), container.NewVScroll(content), f.window)
+	d.Resize(widgets.Fit(f.window, 560, 560))
+	d.Show()
+}
+
+// showAbout tells what this is.
+func (f *Frame) showAbout() {
+	text := widget.NewLabel(strings.Join([]string{
+		"Kaika 開花 " + f.p.Version, f.tx.T("frame.about.text"), f.tx.T("frame.about.fonts"),
+	}, "\n\n"))
+	text.Wrapping = fyne.TextWrapWord
+	d := dialog.NewCustom(f.tx.T("frame.menu.about"), f.tx.T("kit.close"), text, f.window)
+	d.Resize(widgets.Fit(f.window, 460, 280))
+	d.Show()
+}
+
+// showSettings shows the settings of the window and of the sources of photos.
+func (f *Frame) showSettings() {
+	tx, preferences := f.tx, f.p.App.Preferences()
+	languages := append([]string{""}, i18n.Languages()...)
+	names := []string{tx.T("frame.settings.system"), "English", "日本語"}
+	language := choice(languages, names, preferences.String(prefLanguage), f.useLanguage)
+	brightness := choice([]string{string(theme.System), string(theme.Light), string(theme.Dark)},
+		[]string{tx.T("frame.settings.system"), tx.T("frame.settings.light"), tx.T("frame.settings.dark")},
+		preferences.String(prefBrightness), func(b string) {
+			preferences.SetString(prefBrightness, b)
+			f.p.App.Settings().SetTheme(theme.New(theme.Brightness(b)))
+		})
+	look := widget.NewForm(
+		widget.NewFormItem(tx.T("frame.settings.language"), language),
+		widget.NewFormItem(tx.T("frame.settings.brightness"), brightness),
+	)
+	content := container.NewVBox(look, widget.NewSeparator(), f.keys.Content())
+	f.keys.Shown()
+	// Room for the scroll bar beside the entries.
+	padded := container.New(layout.NewCustomPaddedLayout(0, 0, 0, 2*fynetheme.Padding()), content)
+	d := dialog.NewCustom(tx.T("frame.settings.title"), tx.T("kit.close"), container.NewVScroll(padded), f.window)
+	d.Resize(widgets.Fit(f.window, 640, 560))
+	d.Show()
+}
+
+// choice is a select of values by their names; an unknown value is the first.
+func choice(values, names []string, value string, chosen func(value string)) *widget.Select {
+	s := widget.NewSelect(names, nil)
+	s.SetSelectedIndex(0)
+	for i, v := range values {
+		if v == value {
+			s.SetSelectedIndex(i)
+		}
+	}
+	s.OnChanged = func(string) { chosen(values[s.SelectedIndex()]) }
+	return s
+}
+
+// useLanguage changes the language of the window at once; "" is the system's.
+func (f *Frame) useLanguage(code string) {
+	f.p.App.Preferences().SetString(prefLanguage, code)
+	if code == "" {
+		code = i18n.System()
+	}
+	if err := f.tx.Use(code); err != nil {
+		widgets.ShowError(f.window, f.tx, f.tx.T("frame.settings.failed"), err)
+		return
+	}
+	if err := f.tx.Fyne(); err != nil {
+		f.p.Log.Warn("Fyne's texts stay in the old language", "error", err)
+	}
+	for _, overlay := range f.window.Canvas().Overlays().List() {
+		f.window.Canvas().Overlays().Remove(overlay) // The settings themselves, in the old language.
+	}
+	f.build()
+	f.showSettings()
+}
+
+// showInFileManager has the system open a folder.
+func (f *Frame) showInFileManager(dir string) error {
+	at, err := url.Parse(storage.NewFileURI(dir).String())
+	if err != nil {
+		return fmt.Errorf("the address of %s: %w", dir, err)
+	}
+	return f.p.App.OpenURL(at)
+}

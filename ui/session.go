@@ -1,0 +1,201 @@
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"kaika/core/curate"
+)
+
+// preferences keep the window's state across starts; fyne.Preferences are such.
+type preferences interface {
+	String(key string) string
+	SetString(key, value string)
+}
+
+// Names of the preferences.
+const (
+	prefDataset    = "dataset"    // Folder of the dataset that was open.
+	prefRecent     = "recent"     // Folders of datasets, newest first, as JSON.
+	prefLanguage   = "language"   // A code of i18n.Languages, or empty for the system's.
+	prefBrightness = "brightness" // A theme.Brightness.
+	prefTab        = "tab"        // Name of the tab that was open.
+	prefSize       = "size"       // Of the window, as WIDTHxHEIGHT.
+)
+
+// mostRecent is how many datasets are remembered.
+const mostRecent = 8
+
+// session is the dataset at work: it opens and closes it, remembers the recent ones, and has it watch its folder. Its
+// methods are called on the goroutine that draws; what takes long goes on beside.
+type session struct {
+	ctx         context.Context // Ends with the window.
+	dispatch    func(func())
+	log         *slog.Logger
+	preferences preferences
+	open        func(ctx context.Context, dir string) (*curate.Library, error)
+	create      func(ctx context.Context, dir string, labels []string) (*curate.Library, error)
+
+	library *curate.Library
+	opening string // Folder that is being opened, or empty.
+	changed func() // Library or opening is another.
+	failed  func(dir string, err error)
+
+	work      sync.WaitGroup // Goroutines at work.
+	stopWatch context.CancelFunc
+}
+
+// Open opens the dataset in a folder in place of the one that is open.
+func (s *session) Open(dir string) {
+	s.begin(dir, s.open)
+}
+
+// Create makes a new dataset and opens it.
+func (s *session) Create(dir string, labels []string) {
+	s.begin(dir, func(ctx context.Context, dir string) (*curate.Library, error) { return s.create(ctx, dir, labels) })
+}
+
+func (s *session) begin(dir string, open func(context.Context, string) (*curate.Library, error)) {
+	if s.opening != "" {
+		return // One at a time; opening takes a moment only.
+	}
+	s.opening = dir
+	s.changed()
+	s.work.Go(func() {
+		library, err := open(s.ctx, dir)
+		s.dispatch(func() {
+			s.opening = ""
+			if err != nil {
+				if errors.Is(err, fs.ErrNotExist) {
+					s.forget(dir)
+				}
+				s.changed()
+				s.failed(dir, err)
+				return
+			}
+			s.use(library)
+		})
+	})
+}
+
+// use makes a library the one at work.
+func (s *session) use(library *curate.Library) {
+	s.release()
+	s.library = library
+	if library != nil {
+		s.remember(library.Dir())
+		s.preferences.SetString(prefDataset, library.Dir())
+		ctx, stop := context.WithCancel(s.ctx)
+		s.stopWatch = stop
+		s.work.Go(func() { library.Watch(ctx) })
+	}
+	s.changed()
+}
+
+// release closes the library at work, beside.
+func (s *session) release() {
+	if s.library == nil {
+		return
+	}
+	library, stop := s.library, s.stopWatch
+	s.library, s.stopWatch = nil, nil
+	stop()
+	s.work.Go(func() {
+		if err := library.Close(); err != nil {
+			s.log.Warn("closing the dataset", "dataset", library.Dir(), "error", err)
+		}
+	})
+}
+
+// Leave closes the dataset at work; the next start opens none.
+func (s *session) Leave() {
+	s.preferences.SetString(prefDataset, "")
+	s.use(nil)
+}
+
+// Close ends everything and waits for it. The dataset opens again at the next start.
+func (s *session) Close() {
+	s.release()
+	s.work.Wait()
+}
+
+// Last gives the folder of the dataset that was open at the end of the last session, if it is still there.
+func (s *session) Last() string {
+	dir := s.preferences.String(prefDataset)
+	if dir == "" {
+		return ""
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
+}
+
+// Recent gives the folders of the datasets that were open, newest first.
+func (s *session) Recent() []string {
+	var dirs []string
+	if err := json.Unmarshal([]byte(s.preferences.String(prefRecent)), &dirs); err != nil {
+		return nil // None yet, or not ours.
+	}
+	return dirs
+}
+
+func (s *session) remember(dir string) {
+	dirs := append([]string{dir}, slices.DeleteFunc(s.Recent(), func(d string) bool { return d == dir })...)
+	s.setRecent(dirs[:min(len(dirs), mostRecent)])
+}
+
+func (s *session) forget(dir string) {
+	s.setRecent(slices.DeleteFunc(s.Recent(), func(d string) bool { return d == dir }))
+}
+
+func (s *session) setRecent(dirs []string) {
+	data, err := json.Marshal(dirs)
+	if err != nil {
+		s.log.Warn("remembering the datasets", "error", err)
+		return
+	}
+	s.preferences.SetString(prefRecent, string(data))
+}
+
+// dropped is what was dropped on the window, by what can be done with it.
+type dropped struct {
+	photos   []string // Files to be classified, whatever they are: a bad one gets a sentence.
+	folders  []string
+	archives []string
+}
+
+// sort tells photos, folders and archives apart.
+func sortDrop(paths []string) dropped {
+	var d dropped
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case err == nil && info.IsDir():
+			d.folders = append(d.folders, path)
+		case isArchive(path):
+			d.archives = append(d.archives, path)
+		default:
+			d.photos = append(d.photos, path)
+		}
+	}
+	return d
+}
+
+// isArchive tells by its name whether a file holds others.
+func isArchive(path string) bool {
+	name := filepath.Base(path)
+	for _, pattern := range []string{"*.tar", "*.tar.gz", "*.tgz", "*.zip"} {
+		if ok, err := filepath.Match(pattern, name); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"fyne.io/fyne/v2/dialog"
+
+	"kaika/core/curate"
+	"kaika/core/experiment"
+	"kaika/ui/classify"
+	"kaika/ui/collect"
+	"kaika/ui/i18n"
+	"kaika/ui/retrain"
+	"kaika/ui/review"
+)
+
+// makeTabs makes the tabs. They do not know each other: what one wants of another goes through the frame.
+func (f *Frame) makeTabs() {
+	texts := func() *i18n.Texts { return f.tx }
+	preferences := f.p.App.Preferences()
+	toCollect := func() { f.Select(tabCollect) }
+	f.collect = collect.New(collect.Params{
+		Window: f.window, Texts: texts, Jobs: f.jobs, Thumbs: f.p.Thumbs, Dispatch: f.p.Dispatch, Log: f.p.Log,
+		NewDataset: func() { f.newDataset(func() {}) }, OpenDataset: f.chooseDataset, Review: func() { f.Select(tabReview) },
+	})
+	f.review = review.New(review.Params{
+		Window: f.window, Texts: texts, Thumbs: f.p.Thumbs, Preferences: preferences, Dispatch: f.p.Dispatch,
+		Collect: toCollect, OpenDataset: f.chooseDataset, OpenFolder: f.openFolder,
+	})
+	f.retrain = retrain.New(retrain.Params{
+		Window: f.window, Texts: texts, Trainer: f.p.Trainer, Jobs: f.jobs, Store: f.p.Experiments, Preferences: preferences,
+		Thumbs: f.p.Thumbs, Dispatch: f.p.Dispatch, Log: f.p.Log,
+		ShowPhotos: f.showPhotos,
+		UseModel: func(dir string) {
+			f.Select(tabClassify)
+			f.classify.UseModel(dir)
+		},
+		OpenFolder: f.openFolder, Collect: toCollect, OpenDataset: f.chooseDataset,
+	})
+	f.classify = classify.New(classify.Params{
+		Window: f.window, Texts: texts, Open: f.p.OpenModel, Models: f.models, Jobs: f.answers, Thumbs: f.p.Thumbs,
+		Preferences: preferences, Dispatch: f.p.Dispatch, Log: f.p.Log,
+		Retrain: func() { f.Select(tabRetrain) }, OpenDataset: f.chooseDataset,
+	})
+	f.keys = collect.NewKeyPanel(collect.KeyParams{Window: f.window, Texts: texts, Keys: f.p.Secrets, Dispatch: f.p.Dispatch})
+}
+
+// tellTabs tells the tabs which dataset is at work.
+func (f *Frame) tellTabs(library *curate.Library) {
+	f.collect.SetLibrary(library)
+	f.review.SetLibrary(library)
+	f.retrain.SetLibrary(library)
+	if library == nil {
+		f.classify.SetLibrary(nil) // Not a nil pointer in an interface.
+		return
+	}
+	f.classify.SetLibrary(library)
+}
+
+// showPhotos shows photos of the dataset at work in Review, by their files.
+func (f *Frame) showPhotos(paths []string, title string) {
+	var ids []curate.ID
+	if f.session.library != nil {
+		for _, path := range paths {
+			if photo, found := f.session.library.Find(path); found {
+				ids = append(ids, photo.ID)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		dialog.ShowInformation(title, f.tx.T("frame.photos.gone"), f.window)
+		return
+	}
+	f.Select(tabReview)
+	f.review.Show(ids, title)
+}
+
+// models lists the models of the kept runs, newest first.
+func (f *Frame) models(ctx context.Context) ([]classify.ModelChoice, error) {
+	runs, err := f.p.Experiments.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing the kept runs: %w", err)
+	}
+	choices := make([]classify.ModelChoice, 0, len(runs))
+	for _, run := range runs {
+		choices = append(choices, classify.ModelChoice{Dir: run.Dir, Title: f.runTitle(run), Detail: f.runDetail(run)})
+	}
+	return choices, nil
+}
+
+// runTitle is the name that the user gave a run, or that of its dataset.
+func (f *Frame) runTitle(run experiment.Run) string {
+	if run.Name != "" {
+		return run.Name
+	}
+	return f.tx.T("frame.model.title", "Dataset", filepath.Base(run.Dataset), "Time", f.tx.Time(run.Started))
+}
+
+// runDetail tells what is worth knowing of a model before it is chosen.
+func (f *Frame) runDetail(run experiment.Run) string {
+	details := []string{run.Base.Name}
+	if r := run.Report; r != nil {
+		details = append(details, f.tx.N("frame.model.photos", r.Photos.Total))
+		if r.Test != nil {
+			details = append(details, f.tx.T("frame.model.accuracy", "Accuracy", f.tx.Percent(r.Test.Accuracy, 1)))
+		}
+	}
+	return strings.Join(details, " · ")
+}
