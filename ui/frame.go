@@ -128,6 +128,7 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 		}
 	})
 	f.window.Resize(savedSize(preferences.String(prefSize)))
+	p.Dispatch(f.tabShown)
 	f.reopen()
 	return f, nil
 }
@@ -233,6 +234,9 @@ func (f *Frame) selected() string {
 }
 
 func (f *Frame) tabShown() {
+	if f.greets() {
+		return
+	}
 	i := f.tabs.SelectedIndex()
 	f.p.App.Preferences().SetString(prefTab, f.names[i])
 	f.all()[i].Shown()
@@ -268,9 +272,12 @@ func (f *Frame) showDataset() {
 		f.window.SetTitle("Kaika")
 	}
 	// The top row has its width by the button's text.
+	greeted := len(f.body.Objects) > 0 && f.body.Objects[0] != f.tabs
 	f.body.Objects = []fyne.CanvasObject{f.tabs}
 	if f.greets() {
 		f.body.Objects = []fyne.CanvasObject{f.greeting()}
+	} else if greeted {
+		f.tabShown()
 	}
 	f.body.Refresh()
 	f.window.Content().Refresh()

@@ -179,6 +179,7 @@ func (f *Frame) useLanguage(code string) {
 		f.window.Canvas().Overlays().Remove(overlay) // The settings themselves, in the old language.
 	}
 	f.build()
+	f.tabShown()
 	f.showSettings()
 }
 
