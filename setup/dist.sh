@@ -34,6 +34,7 @@ else
 	say "the library of KAIKA_LIBTENSORFLOW came without its licence: see to that before you hand this folder on"
 fi
 [ ! -e LICENSE ] || cp LICENSE "$dist/licenses/"
+install -Dm 644 assets/fonts/OFL.txt "$dist/licenses/mplus/OFL.txt"
 for model in "$dist"/models/*/; do
 	compgen -G "$model"'LICENSE*' >/dev/null || fail "no licence in $model"
 done

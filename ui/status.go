@@ -23,7 +23,6 @@ type status struct {
 
 	text     *widget.Label
 	progress *widget.ProgressBar
-	endless  *widget.ProgressBarInfinite
 	cancel   *widget.Button
 	ended    string // What the last job came to, or what the frame says.
 }
@@ -72,9 +71,8 @@ func (s *status) build() fyne.CanvasObject {
 	s.text = widget.NewLabel("")
 	s.text.Truncation = fyne.TextTruncateEllipsis
 	s.progress = widget.NewProgressBar()
-	s.endless = widget.NewProgressBarInfinite()
 	s.cancel = widget.NewButtonWithIcon(s.f.tx.T("kit.cancel"), theme.CancelIcon(), s.f.cancelJob)
-	bars := container.New(layout.NewGridWrapLayout(fyne.NewSize(160, s.cancel.MinSize().Height)), container.NewStack(s.progress, s.endless))
+	bars := container.New(layout.NewGridWrapLayout(fyne.NewSize(160, s.cancel.MinSize().Height)), s.progress)
 	line := container.NewBorder(widget.NewSeparator(), nil, nil, container.NewHBox(bars, s.cancel), s.text)
 	s.refresh()
 	return line
@@ -94,8 +92,6 @@ func (s *status) refresh() {
 	if !state.Running || s.f.closing {
 		s.text.SetText(s.ended)
 		s.progress.Hide()
-		s.endless.Stop()
-		s.endless.Hide()
 		s.cancel.Hide()
 		return
 	}
@@ -106,17 +102,15 @@ func (s *status) refresh() {
 	} else {
 		s.cancel.Enable()
 	}
-	if state.Total > 0 {
-		s.progress.Max = float64(state.Total)
-		s.progress.SetValue(float64(min(state.Done, state.Total)))
-		s.progress.Show()
-		s.endless.Stop()
-		s.endless.Hide()
+	if state.Total <= 0 {
+		// Words are enough. An endless bar would have the whole window drawn sixty times a second, while the processor is
+		// needed for the job.
+		s.progress.Hide()
 		return
 	}
-	s.progress.Hide()
-	s.endless.Show()
-	s.endless.Start()
+	s.progress.Max = float64(state.Total)
+	s.progress.SetValue(float64(min(state.Done, state.Total)))
+	s.progress.Show()
 }
 
 // title names a kind of job.
