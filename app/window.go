@@ -103,7 +103,7 @@ func (e *environment) listen(ctx context.Context) (end func()) {
 		defer func() { e.log.Debug("the longest wait for the window", "seconds", longest.Seconds()) }()
 		ticker := time.NewTicker(10 * time.Millisecond)
 		defer ticker.Stop()
-		for {
+		for begun := false; ; begun = true {
 			asked, answered := time.Now(), make(chan struct{})
 			fyne.Do(func() { close(answered) })
 			select {
@@ -111,9 +111,10 @@ func (e *environment) listen(ctx context.Context) (end func()) {
 			case <-ctx.Done():
 				return
 			}
-			waited := time.Since(asked)
-			if longest = max(longest, waited); waited > noticeable {
-				e.log.Debug("the window kept us waiting", "seconds", waited.Seconds())
+			if waited := time.Since(asked); begun { // The first sign comes when the window is there.
+				if longest = max(longest, waited); waited > noticeable {
+					e.log.Debug("the window kept us waiting", "seconds", waited.Seconds())
+				}
 			}
 			select {
 			case <-ticker.C:

@@ -128,7 +128,7 @@ func (l *Library) place(ctx context.Context, a Addition, e entry, temp string) (
 	}
 	e.id, e.added = l.next, l.now()
 	if a.Source != (Source{}) {
-		r := sourceRecord{Digest: e.digest, Size: int64(len(a.Data)), File: a.Label + "/" + a.Name, Added: e.added, Source: a.Source}
+		r := SourceRecord{Digest: e.digest, Size: int64(len(a.Data)), File: a.Label + "/" + a.Name, Added: e.added, Source: a.Source}
 		if err := l.appendSource(r); err != nil {
 			return nil, err
 		}

@@ -17,8 +17,11 @@ import (
 // sourcesFile is the name of the list of sources in the hidden folder.
 const sourcesFile = "sources.jsonl"
 
-// A sourceRecord is a line of the list of sources.
-type sourceRecord struct {
+// SourcesPath is where the list of sources lies, slash-separated below the dataset's folder.
+const SourcesPath = hiddenDir + "/" + sourcesFile
+
+// A SourceRecord is a line of the list of sources.
+type SourceRecord struct {
 	Digest picture.Digest `json:"digest"`
 	Size   int64          `json:"size"`
 	File   string         `json:"file"` // Where the photo lay at first, for people.
@@ -27,12 +30,12 @@ type sourceRecord struct {
 }
 
 // appendSource adds a line to the list of sources, down to the disk.
-func (l *Library) appendSource(r sourceRecord) (err error) {
+func (l *Library) appendSource(r SourceRecord) (err error) {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(l.abs(hiddenDir+"/"+sourcesFile), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
+	f, err := os.OpenFile(l.abs(SourcesPath), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return err
 	}
@@ -57,8 +60,8 @@ func (l *Library) appendSource(r sourceRecord) (err error) {
 }
 
 // readSources returns the list of sources by size and digest. Lines that cannot be read are left out.
-func (l *Library) readSources() (map[int64]map[picture.Digest]sourceRecord, error) {
-	f, err := os.Open(l.abs(hiddenDir + "/" + sourcesFile))
+func (l *Library) readSources() (map[int64]map[picture.Digest]SourceRecord, error) {
+	f, err := os.Open(l.abs(SourcesPath))
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
@@ -66,31 +69,38 @@ func (l *Library) readSources() (map[int64]map[picture.Digest]sourceRecord, erro
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // It was only read.
-	known := map[int64]map[picture.Digest]sourceRecord{}
-	lines := bufio.NewReader(f)
-	bad := 0
-	for {
-		line, err := lines.ReadBytes('\n')
-		if len(bytes.TrimSpace(line)) > 0 {
-			var r sourceRecord
-			if json.Unmarshal(line, &r) != nil {
-				bad++
-			} else {
-				if known[r.Size] == nil {
-					known[r.Size] = map[picture.Digest]sourceRecord{}
-				}
-				known[r.Size][r.Digest] = r
-			}
+	known := map[int64]map[picture.Digest]SourceRecord{}
+	bad, err := ReadSources(f, func(r SourceRecord) {
+		if known[r.Size] == nil {
+			known[r.Size] = map[picture.Digest]SourceRecord{}
 		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return known, err
-		}
-	}
-	if bad > 0 {
+		known[r.Size][r.Digest] = r
+	})
+	if err == nil && bad > 0 {
 		err = fmt.Errorf("%d lines are damaged", bad)
 	}
 	return known, err
+}
+
+// ReadSources reads a list of sources and hands on each line of it; a later one about the same photo is the better one. It
+// says how many lines could not be read. The error is that of reading.
+func ReadSources(from io.Reader, take func(SourceRecord)) (bad int, err error) {
+	lines := bufio.NewReader(from)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(bytes.TrimSpace(line)) > 0 {
+			var r SourceRecord
+			if json.Unmarshal(line, &r) != nil {
+				bad++
+			} else {
+				take(r)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return bad, nil
+		}
+		if err != nil {
+			return bad, err
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"kaika/core/augment"
 	"kaika/core/dataset"
 	"kaika/core/feature"
 	"kaika/core/picture"
@@ -29,6 +30,7 @@ type Photo struct {
 	Path     string
 	Label    int
 	Digest   picture.Digest
+	Origin   picture.Digest // Of the photo that it is a copy of, made by package augment; zero for any other.
 	Features []float32
 }
 
@@ -66,6 +68,9 @@ func Prepare(ctx context.Context, dir string, x *feature.Extractor) (*Featured, 
 		}
 		used[p.Label]++
 		f.Photos = append(f.Photos, Photo{Path: p.Path, Label: p.Label, Digest: r.Digest, Features: r.Vectors[0]})
+	}
+	if err := f.findOrigins(dir); err != nil {
+		return nil, err
 	}
 	f.dropEmpty(dir, d.Labels, used)
 	if len(f.Labels) < 2 {
@@ -143,11 +148,34 @@ func (f *Featured) dropEmpty(dir string, labels []string, used []int) {
 	}
 }
 
-// Samples gives the photos as they are divided.
+// findOrigins finds the copies that package augment made, by the dataset's list of sources and by their names.
+func (f *Featured) findOrigins(dir string) error {
+	origins, err := augment.ReadOrigins(dir)
+	if err != nil {
+		return err
+	}
+	digests := make(map[string]picture.Digest, len(f.Photos))
+	for _, p := range f.Photos {
+		digests[p.Path] = p.Digest
+	}
+	origins.Complete(digests)
+	for i, p := range f.Photos {
+		if origin := origins.Of(p.Digest); origin != p.Digest {
+			f.Photos[i].Origin = origin
+		}
+	}
+	return nil
+}
+
+// Samples gives the photos as they are divided. A copy stands for its original, so that both are on the same side, and that is
+// the one on which the original would be without copies.
 func (f *Featured) Samples() []dataset.Sample {
 	s := make([]dataset.Sample, len(f.Photos))
 	for i, p := range f.Photos {
 		s[i] = dataset.Sample{Digest: p.Digest, Label: p.Label}
+		if p.Origin != (picture.Digest{}) {
+			s[i].Digest = p.Origin
+		}
 	}
 	return s
 }

@@ -31,9 +31,10 @@ type Thumbs interface {
 	Load(key thumb.Key, done func(image.Image, error)) (cancel func())
 }
 
-// Params say what a Grid shows and whom it tells. Thumbs, Dispatch, Length and Key are needed; all functions are called
-// on the goroutine that draws.
+// Params say what a Grid shows and whom it tells. Window, Thumbs, Dispatch, Length and Key are needed; all functions are
+// called on the goroutine that draws.
 type Params struct {
+	Window   fyne.Window // The one that the grid is in.
 	Thumbs   Thumbs
 	Dispatch func(func()) // Runs a function on the goroutine that draws; from any goroutine.
 	// After calls f on any goroutine when d has passed, unless stop is called before. Nil is the real clock.
@@ -203,12 +204,9 @@ func (g *Grid) SelectAll() {
 	g.changed()
 }
 
-// TakeFocus gives the grid the keyboard's focus.
-func (g *Grid) TakeFocus() {
-	if c := fyne.CurrentApp().Driver().CanvasForObject(g.field); c != nil {
-		c.Focus(g.field)
-	}
-}
+// TakeFocus gives the grid the keyboard's focus. (The driver is not asked for the canvas: it does not know that of an object
+// that was not drawn yet, and forgets it when the object was hidden for a minute.)
+func (g *Grid) TakeFocus() { g.p.Window.Canvas().Focus(g.field) }
 
 // ShowItem scrolls as little as is needed to see all of item i.
 func (g *Grid) ShowItem(i int) {
@@ -500,8 +498,7 @@ func (g *Grid) shortcut(s fyne.Shortcut) {
 	if g.p.Command != nil && g.p.Command(s) {
 		return
 	}
-	window := fyne.CurrentApp().Driver().CanvasForObject(g.field)
-	if handler, ok := window.(fyne.Shortcutable); ok {
+	if handler, ok := g.p.Window.Canvas().(fyne.Shortcutable); ok {
 		handler.TypedShortcut(s)
 	}
 }

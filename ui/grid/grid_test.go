@@ -61,7 +61,9 @@ func newBench(t testing.TB, length int, width, height float32) *bench {
 		length: length, names: map[int]string{},
 	}
 	say := func(format string, args ...any) { b.calls = append(b.calls, fmt.Sprintf(format, args...)) }
+	b.window = test.NewTempWindow(t, nil)
 	b.Grid = New(Params{
+		Window:   b.window,
 		Thumbs:   b.thumbs,
 		Dispatch: func(f func()) { b.queue = append(b.queue, f) },
 		After: func(_ time.Duration, f func()) func() {
@@ -94,7 +96,6 @@ func newBench(t testing.TB, length int, width, height float32) *bench {
 			return s.ShortcutName() == "Undo"
 		},
 	})
-	b.window = test.NewTempWindow(t, nil)
 	b.window.SetPadded(false)
 	b.window.Resize(fyne.NewSize(width, height))
 	b.window.SetContent(b.Grid)

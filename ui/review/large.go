@@ -35,7 +35,7 @@ type largeView struct {
 }
 
 func newLargeView(v *view) *largeView {
-	l := &largeView{v: v, photo: newPhoto(), facts: container.New(layout.NewCustomPaddedVBoxLayout(-6)), broken: container.NewStack()}
+	l := &largeView{v: v, photo: newPhoto(v.Window), facts: container.New(layout.NewCustomPaddedVBoxLayout(-6)), broken: container.NewStack()}
 	l.photo.zoomed = l.drawZoom
 	l.photo.typed = l.typed
 	l.photo.rune = l.rune

@@ -13,6 +13,7 @@ import (
 type photo struct {
 	widget.BaseWidget
 
+	window fyne.Window // The one that it is in.
 	img    *canvas.Image
 	clip   *container.Clip
 	inside *fyne.Container
@@ -38,8 +39,8 @@ var (
 	_ fyne.Tappable     = (*photo)(nil)
 )
 
-func newPhoto() *photo {
-	p := &photo{img: &canvas.Image{ScaleMode: canvas.ImageScaleFastest, FillMode: canvas.ImageFillStretch}}
+func newPhoto(window fyne.Window) *photo {
+	p := &photo{window: window, img: &canvas.Image{ScaleMode: canvas.ImageScaleFastest, FillMode: canvas.ImageFillStretch}}
 	p.inside = container.NewWithoutLayout(p.img)
 	p.clip = container.NewClip(p.inside)
 	p.ExtendBaseWidget(p)
@@ -58,8 +59,8 @@ func (p *photo) set(img image.Image, fit bool) {
 
 // scale is the canvas's pixels for each of Fyne's units.
 func (p *photo) scale() float32 {
-	if c := fyne.CurrentApp().Driver().CanvasForObject(p); c != nil && c.Scale() > 0 {
-		return c.Scale()
+	if scale := p.window.Canvas().Scale(); scale > 0 {
+		return scale
 	}
 	return 1
 }
@@ -153,11 +154,8 @@ func (p *photo) DragEnd() {}
 // Tapped implements fyne.Tappable: a click takes the keyboard's focus.
 func (p *photo) Tapped(*fyne.PointEvent) { p.takeFocus() }
 
-func (p *photo) takeFocus() {
-	if c := fyne.CurrentApp().Driver().CanvasForObject(p); c != nil {
-		c.Focus(p)
-	}
-}
+// takeFocus gives the photo the keyboard's focus. (The driver does not know the canvas of what was never drawn.)
+func (p *photo) takeFocus() { p.window.Canvas().Focus(p) }
 
 // FocusGained implements fyne.Focusable.
 func (p *photo) FocusGained() {}

@@ -451,12 +451,12 @@ func (p *presenter) picked() (places []int, focus int) {
 // targets are the photos that a key or a button is for: the selected ones, else that at the focus; only that one while it
 // is shown large.
 func (p *presenter) targets() []curate.ID {
+	if p.large.open {
+		return []curate.ID{p.large.photo.ID}
+	}
 	places, focus := p.picked()
-	if len(places) == 0 || p.large.open {
-		places = places[:0]
-		if focus >= 0 {
-			places = append(places, focus)
-		}
+	if len(places) == 0 && focus >= 0 {
+		places = append(places, focus)
 	}
 	ids := make([]curate.ID, 0, len(places))
 	for _, i := range places {

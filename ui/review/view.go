@@ -269,7 +269,7 @@ func (v *view) side() int {
 // makeGrid makes the grid, and what stands in its place.
 func (v *view) makeGrid() fyne.CanvasObject {
 	v.grid = grid.New(grid.Params{
-		Thumbs: v.Thumbs, Dispatch: v.Dispatch,
+		Window: v.Window, Thumbs: v.Thumbs, Dispatch: v.Dispatch,
 		Length:  func() int { return len(v.p.photos) },
 		Key:     v.p.key,
 		Caption: func(i int) string { return v.p.photos[i].Name },

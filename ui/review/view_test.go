@@ -277,6 +277,24 @@ func TestByKeyboardAlone(t *testing.T) {
 	r.reads("Undone: delete (8).")
 }
 
+// The driver on a screen does not know the canvas of what was never drawn, or not for a minute. The one in memory answers
+// with the newest window's: here it is another one.
+func TestFocusGoesToWhatIsShown(t *testing.T) {
+	r := newRoom(t, picturetest.Dataset(t, 3, "rose"))
+	test.NewTempWindow(t, nil)
+	r.press(fyne.KeyHome, fyne.KeyReturn)
+	if got := r.window.Canvas().Focused(); got != r.view.large.photo {
+		t.Fatalf("a photo is large, and the keys go to %T", got)
+	}
+	r.press(fyne.KeyRight)
+	r.reads("(2 of 3)")
+	r.press(fyne.KeyEscape, fyne.KeyEnd, fyne.KeyDelete) // In the grid again.
+	r.idle()
+	if got := r.on(); got != "rose/0.jpg rose/1.jpg" {
+		t.Errorf("there are %s", got)
+	}
+}
+
 func TestStepsSurviveARestart(t *testing.T) {
 	dir := picturetest.Dataset(t, 2, "rose")
 	r := newRoom(t, dir)
@@ -495,8 +513,9 @@ func TestProvenance(t *testing.T) {
 
 func TestZoom(t *testing.T) {
 	test.NewTempApp(t)
-	p := newPhoto()
-	w := test.NewTempWindow(t, p)
+	w := test.NewTempWindow(t, nil)
+	p := newPhoto(w)
+	w.SetContent(p)
 	w.SetPadded(false)
 	w.Resize(fyne.NewSize(400, 400))
 	p.rune = func(rune) {}
