@@ -112,7 +112,7 @@ its window.`,
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		return pflag.NormalizedName(strings.ReplaceAll(name, "-", "_"))
 	})
-	root.AddCommand(newRetrain(e), newClassify(e), newEvaluate(e), newModels(e), newDataset(e), newDoctor(e))
+	root.AddCommand(newCollect(e), newRetrain(e), newClassify(e), newEvaluate(e), newModels(e), newDataset(e), newDoctor(e))
 	return root
 }
 

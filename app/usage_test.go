@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -72,8 +73,7 @@ func TestUsage(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, words := range map[string][]string{
-		"":                 {"kaika [command]", "classify", "dataset", "doctor", "evaluate", "models", "retrain", "kaika retrain --image_dir"},
-		"--help":           {"classify", "dataset", "doctor", "evaluate", "models", "retrain"},
+		"--help":           {"kaika [command]", "collect", "classify", "dataset", "doctor", "evaluate", "models", "retrain", "kaika retrain --image_dir"},
 		"help retrain":     {"--image_dir", "--how_many_training_steps", "default 4000"},
 		"models":           {"add", "fetch", "list", "verify"},
 		"dataset":          {"fetch", "flower_photos"},
@@ -102,6 +102,20 @@ func TestHelp(t *testing.T) {
 				t.Errorf("kaika %s does not say %q:\n%s", args, w, &stdout)
 			}
 		}
+	}
+}
+
+// TestNoScreen asks for the window where there is no screen: a sentence and a way out, and no crash.
+func TestNoScreen(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems always have a screen")
+	}
+	t.Setenv("DISPLAY", "")
+	t.Setenv("WAYLAND_DISPLAY", "")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), nil, strings.NewReader(""), &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), "there is no screen") || !strings.Contains(stderr.String(), "kaika --help") {
+		t.Errorf("exit code %d, said %q", code, &stderr)
 	}
 }
 

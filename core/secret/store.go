@@ -31,6 +31,9 @@ type Credentials struct {
 	Key, Secret Text
 }
 
+// Flickr is the name that the key of Flickr is kept under.
+const Flickr = "flickr"
+
 // service is the name that the system's keyring shows its user.
 const service = "Kaika"
 

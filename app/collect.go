@@ -1,0 +1,200 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"kaika/core/collect"
+	"kaika/core/curate"
+	"kaika/core/picture"
+)
+
+// Sources of kaika collect that are services; anything else is a folder, an archive or a list of the user's own.
+const (
+	fromFlickr    = "flickr"
+	fromOpenverse = "openverse"
+)
+
+// collectFlags are those of kaika collect.
+type collectFlags struct {
+	wanted
+
+	dataset, source, license string
+	count                    int
+	json                     bool
+}
+
+func newCollect(e *environment) *cobra.Command {
+	var flags collectFlags
+	c := &cobra.Command{
+		Use:   "collect KEYWORD[=LABEL] ... --count N --dataset FOLDER",
+		Short: "Collect photos by keywords into a dataset",
+		Long: `Collects photos into a dataset: for each keyword as many as are asked for, under the
+label of that name. Each lands whole, is a photo, is large enough and is not there yet;
+what is refused is counted with its reason, and the next one takes its place. A run that
+was stopped goes on where it was. Authors and licenses are kept: kaika dataset credits.
+
+Sources: flickr (with a key of your own, from the window's settings or ` + flickrKeyVariable + `
+and ` + flickrSecretVariable + `), openverse (no key), or the path of a folder, of an archive
+(tar, tar.gz, zip) or of a list of addresses (.csv, .txt): these bring all their labels
+when no keyword is given.`,
+		Example: `  kaika collect rose sunflower lilium --count 20 --dataset flowers
+  kaika collect "crack in wall=crack" --source openverse --count 50 --dataset walls
+  kaika collect --source photos.zip --dataset flowers`,
+		RunE: func(c *cobra.Command, args []string) error {
+			var err error
+			switch {
+			case flags.dataset == "":
+				return usageError{errors.New("dataset is missing: name the folder that the photos go into")}
+			case flags.count < 0:
+				return usageError{errors.New("count must be 0 (all there are) or more")}
+			}
+			if flags.terms, err = collect.ParseTerms(flags.license); err != nil {
+				return usageError{err}
+			}
+			return e.collect(c.Context(), flags, args)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&flags.dataset, "dataset", "", "folder of the dataset; it is made if it is missing")
+	f.StringVar(&flags.source, "source", fromFlickr, "flickr, openverse, or the path of a folder, an archive or a list of addresses")
+	f.IntVar(&flags.count, "count", 20, "photos a keyword; 0 for all there are")
+	f.StringVar(&flags.license, "license", "", "licenses that are allowed, such as by,by-sa,cc0 (default those that allow every use)")
+	f.IntVar(&flags.minSide, "min_side", 200, "the least length in pixels of a photo's shorter side")
+	f.StringSliceVar(&flags.excludeWords, "exclude", nil, "words that must not be in title, description or tags")
+	f.StringSliceVar(&flags.excludeTags, "exclude_tags", nil, "tags that a photo must not have")
+	f.BoolVar(&flags.unsafe, "unsafe", false, "also photos that are not safe for everybody to see")
+	f.BoolVar(&flags.json, "json", false, "print the report as JSON")
+	return c
+}
+
+// source opens the source that the flags name.
+func (e *environment) source(ctx context.Context, flags collectFlags) (collect.Source, error) {
+	switch strings.ToLower(flags.source) {
+	case fromFlickr:
+		return e.flickr(ctx, flags.wanted)
+	case fromOpenverse:
+		return e.openverse(flags.wanted)
+	}
+	switch strings.ToLower(filepath.Ext(flags.source)) {
+	case ".csv", ".txt":
+		return collect.NewAddresses(flags.source), nil
+	}
+	return collect.Open(flags.source)
+}
+
+// requests reads what is asked for: KEYWORD or KEYWORD=LABEL. Without any, a source of the user's own gives all it has.
+func requests(ctx context.Context, source collect.Source, args []string, count int) ([]collect.Request, error) {
+	var all []collect.Request
+	for _, arg := range args {
+		keyword, label, named := strings.Cut(arg, "=")
+		if !named {
+			label = collect.Label(keyword)
+		}
+		all = append(all, collect.Request{Keyword: strings.TrimSpace(keyword), Label: strings.TrimSpace(label), Count: count})
+	}
+	local, own := source.(collect.Local)
+	if !own {
+		if len(all) == 0 {
+			return nil, usageError{errors.New("name at least one keyword: kaika collect rose --dataset flowers")}
+		}
+		return all, nil
+	}
+	// What it holds must be listed in any case, before it can be searched.
+	contents, err := local.Contents(ctx)
+	if err != nil || len(all) > 0 {
+		return all, err
+	}
+	for _, c := range contents {
+		if c.Name == "" {
+			return nil, usageError{fmt.Errorf("the photos in %s are under no label: name one, as in kaika collect =rose", source.Name())}
+		}
+		all = append(all, collect.Request{Keyword: c.Name, Label: collect.Label(c.Name), Count: count})
+	}
+	return all, nil
+}
+
+func (e *environment) collect(ctx context.Context, flags collectFlags, args []string) (err error) {
+	source, err := e.source(ctx, flags)
+	if err != nil {
+		return err
+	}
+	wishes, err := requests(ctx, source, args, flags.count)
+	if err != nil {
+		return err
+	}
+	library, err := e.library(ctx, flags.dataset)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, library.Close()) }()
+	collector := collect.Collector{Library: library, Source: source, MinSide: flags.minSide, Observe: func(event collect.Event) {
+		if event.Request >= 0 {
+			w := wishes[event.Request]
+			e.terminal.progress(false, "%s: %s", w.Label, counted(w, event.Counts))
+		}
+	}}
+	report, err := collector.Run(ctx, wishes)
+	e.terminal.clear()
+	if flags.json {
+		return errors.Join(e.printJSON(report), err)
+	}
+	return errors.Join(e.printf("%s", collected(report)), err)
+}
+
+// library opens a dataset, which is made if it is missing.
+func (e *environment) library(ctx context.Context, dir string) (*curate.Library, error) {
+	library, err := curate.Create(ctx, dir, nil, curate.Options{Log: e.log})
+	if err == nil {
+		return library, nil
+	}
+	return curate.Open(ctx, dir, curate.Options{Log: e.log})
+}
+
+// counted puts the counts of a request in words.
+func counted(r collect.Request, c collect.Counts) string {
+	words := strconv.Itoa(c.Landed + c.There)
+	if r.Count > 0 {
+		words += fmt.Sprintf(" of %d", r.Count)
+	}
+	if c.There > 0 {
+		words += fmt.Sprintf(", %d of them there before", c.There)
+	}
+	if c.Refused > 0 {
+		words += fmt.Sprintf(", %d refused", c.Refused)
+	}
+	return words
+}
+
+// collected puts a report in words.
+func collected(r collect.Report) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, result := range r.Results {
+		exhausted := ""
+		if result.Exhausted {
+			exhausted = "the source has no more"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", result.Label, counted(result.Request, result.Counts), exhausted)
+	}
+	_ = w.Flush() // Into memory.
+	if len(r.Reasons) > 0 {
+		b.WriteString("\nRefused:\n")
+		for _, reason := range slices.SortedFunc(maps.Keys(r.Reasons), func(x, y picture.Reason) int {
+			return r.Reasons[y] - r.Reasons[x]
+		}) {
+			fmt.Fprintf(&b, "  %5d  %s\n", r.Reasons[reason], strings.ReplaceAll(string(reason), "_", " "))
+		}
+	}
+	return b.String()
+}
