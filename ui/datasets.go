@@ -46,6 +46,7 @@ func (f *Frame) chooseFolder(chosen func(dir string)) {
 	if at, err := storage.ListerForURI(storage.NewFileURI(start)); err == nil {
 		d.SetLocation(at)
 	}
+	d.SetTitleText(f.tx.T("frame.choose.title"))
 	d.Resize(widgets.Fit(f.window, 900, 640))
 	d.Show()
 }
@@ -65,9 +66,17 @@ func (f *Frame) newDataset(next func()) {
 	parent := widget.NewEntry()
 	parent.SetText(f.p.Pictures)
 	browse := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { f.chooseFolder(parent.SetText) })
-	labels := widget.NewMultiLineEntry()
+	labels := newLabelsEntry()
 	labels.SetPlaceHolder(tx.T("frame.new.labels.hint"))
 	labels.SetMinRowsVisible(4)
+	labels.Validator = func(text string) error {
+		for _, label := range lines(text) {
+			if err := checkLabel(label); err != nil {
+				return errors.New(tx.T("frame.new.labels.bad", "Label", label))
+			}
+		}
+		return nil
+	}
 	d := dialog.NewForm(tx.T("frame.new.title"), tx.T("frame.new.create"), tx.T("kit.cancel"), []*widget.FormItem{
 		widget.NewFormItem(tx.T("frame.new.name"), name),
 		widget.NewFormItem(tx.T("frame.new.place"), container.NewBorder(nil, nil, nil, browse, parent)),
@@ -82,6 +91,27 @@ func (f *Frame) newDataset(next func()) {
 	d.Resize(widgets.Fit(f.window, 560, 420))
 	d.Show()
 	f.window.Canvas().Focus(name)
+}
+
+// labelsEntry takes labels, one on each line. Tab leaves it as it leaves other entries.
+type labelsEntry struct{ widget.Entry }
+
+func newLabelsEntry() *labelsEntry {
+	e := &labelsEntry{}
+	e.MultiLine, e.Wrapping = true, fyne.TextWrapOff
+	e.ExtendBaseWidget(e)
+	return e
+}
+
+// AcceptsTab implements fyne.Tabbable.
+func (*labelsEntry) AcceptsTab() bool { return false }
+
+// checkLabel tells whether a folder can have this name and be a label.
+func checkLabel(name string) error {
+	if strings.ContainsAny(name, `/\`) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || len(name) > 200 {
+		return errors.New("not a label")
+	}
+	return nil
 }
 
 // lines gives the lines of a text that are not blank, each once.

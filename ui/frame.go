@@ -72,7 +72,8 @@ type Frame struct {
 	dataset *widget.Button
 	path    *widget.Label
 	status  *status
-	opened  bool // A dataset, or the user went on without one: no more greeting.
+	told    *curate.Library // What the tabs were told.
+	opened  bool            // A dataset, or the user went on without one: no more greeting.
 	closing bool
 }
 
@@ -250,7 +251,10 @@ func (f *Frame) popUp(below fyne.CanvasObject, m *fyne.Menu) {
 
 // datasetChanged shows the dataset that was opened or left.
 func (f *Frame) datasetChanged() {
-	f.tellTabs(f.session.library)
+	if f.session.library != f.told {
+		f.told = f.session.library
+		f.tellTabs(f.told)
+	}
 	if f.session.library != nil {
 		f.opened = true
 	}

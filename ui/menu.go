@@ -29,7 +29,12 @@ func control(key fyne.KeyName) *desktop.CustomShortcut {
 func (f *Frame) menu() *fyne.MainMenu {
 	tx := f.tx
 	item := func(label string, shortcut fyne.Shortcut, action func()) *fyne.MenuItem {
-		return &fyne.MenuItem{Label: label, Shortcut: shortcut, Action: action}
+		return &fyne.MenuItem{Label: label, Shortcut: shortcut, Action: func() {
+			// A shortcut reaches the menu also while a dialog waits for its answer.
+			if f.window.Canvas().Overlays().Top() == nil {
+				action()
+			}
+		}}
 	}
 	file := fyne.NewMenu(tx.T("frame.menu.file"),
 		item(tx.T("frame.menu.open"), control(fyne.KeyO), f.chooseDataset),

@@ -469,6 +469,29 @@ func TestClosed(t *testing.T) {
 	l.Watch(t.Context()) // Returns.
 }
 
+// TestFolderGone takes away the folder of the dataset for a while, as with a drive.
+func TestFolderGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dataset")
+	write(t, filepath.Join(dir, "rose", "1.jpg"), "1")
+	write(t, filepath.Join(dir, "rose", "2.jpg"), "2")
+	l := open(t, dir)
+	ids := find(t, l, "rose/1.jpg")
+	ok(t, l.Delete(t.Context(), find(t, l, "rose/2.jpg")))
+	ok(t, os.Rename(dir, dir+" away"))
+	if err := l.Delete(t.Context(), ids); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something is in its place: %v", err)
+	}
+	ok(t, os.Rename(dir+" away", dir))
+	ok(t, l.Delete(t.Context(), ids))
+	undo(t, l)
+	undo(t, l)
+	check(t, l)
+	equal(t, "labels", l.Labels(), []curate.LabelCount{{"rose", 2}})
+}
+
 // TestLinks moves photos that are links, and photos that links lead to.
 func TestLinks(t *testing.T) {
 	dir := plant(t, "rose/1.jpg", "rose/2.jpg", "tulip/deep/x.jpg")

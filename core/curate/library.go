@@ -201,7 +201,11 @@ func (l *Library) change(ctx context.Context, what string, f func() error) error
 
 // locked runs f under the lock. Its caller has the turn.
 func (l *Library) locked(ctx context.Context, f func() error) error {
-	if err := os.MkdirAll(l.abs(hiddenDir), 0o755); err != nil {
+	// Only this one folder: where that of the dataset is gone, such as with its drive, a new one would be in its way.
+	switch err := os.Mkdir(l.abs(hiddenDir), 0o755); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the folder %s is not there any more: connect its drive or put it back, then try again: %w", l.dir, fs.ErrNotExist)
+	case err != nil && !errors.Is(err, fs.ErrExist):
 		return l.refused(err)
 	}
 	lock, err := l.lock(ctx)

@@ -20,7 +20,7 @@ type Chart struct {
 	hidden map[string]bool // By the key of a series.
 
 	plot      *plotArea
-	legend    *container.Scroll
+	legend    *container.Scroll // In the chart only where the entries have no room: it would keep the wheel from what the chart lies in.
 	entries   []*legendEntry
 	box       *fyne.Container // Of the entries.
 	sentence  *widget.Label   // For a chart without curves.
@@ -207,7 +207,12 @@ func (r *renderer) arrange() {
 	for _, text := range r.labels {
 		r.objects = append(r.objects, text)
 	}
-	r.objects = append(r.objects, c.legend, c.plot, c.sentence, c.tip)
+	if c.box.Size().Height > c.layout.legend.h {
+		r.objects = append(r.objects, c.legend)
+	} else {
+		r.objects = append(r.objects, c.box)
+	}
+	r.objects = append(r.objects, c.plot, c.sentence, c.tip)
 }
 
 func (c *Chart) arrangeLegend(ink colors) {
@@ -233,12 +238,20 @@ func (c *Chart) arrangeLegend(ink colors) {
 	c.box.Layout = fixedSize{fyne.NewSize(1, height)}
 	if len(c.entries) == 0 {
 		c.legend.Hide()
+		c.box.Resize(fyne.Size{})
+		return
+	}
+	if height <= c.layout.legend.h {
+		c.legend.Offset = fyne.Position{}
+		c.box.Move(fyne.NewPos(c.layout.legend.x, c.layout.legend.y))
+		c.box.Resize(fyne.NewSize(c.layout.legend.w, height))
 		return
 	}
 	c.legend.Show()
 	c.legend.Move(fyne.NewPos(c.layout.legend.x, c.layout.legend.y))
 	c.legend.Resize(fyne.NewSize(c.layout.legend.w, c.layout.legend.h))
 	c.legend.Refresh()
+	c.box.Resize(fyne.NewSize(c.layout.legend.w, height))
 }
 
 // fixedSize is a layout for objects that are placed already.

@@ -318,6 +318,21 @@ func TestLegend(t *testing.T) {
 	}
 }
 
+// A legend that has room does not scroll: it would keep the wheel from the page that the chart lies in.
+func TestLegendLeavesTheWheel(t *testing.T) {
+	c, _ := shown(t, Options{}, 350, 180)
+	for _, n := range []int{0, 2, 8, 2} {
+		c.SetSeries(runs(n))
+		objects := test.WidgetRenderer(c).Objects()
+		if scrolls := slices.Contains(objects, fyne.CanvasObject(c.legend)); scrolls != (n == 8) {
+			t.Errorf("with %d curves, that the legend scrolls is %v", n, scrolls)
+		}
+		if n == 2 && !slices.Contains(texts(c), c.figure.Series[1].Name) {
+			t.Errorf("the legend of two curves is gone: %q", texts(c))
+		}
+	}
+}
+
 // The legend of many runs scrolls, and follows the focus.
 func TestLegendScrolls(t *testing.T) {
 	c, w := shown(t, Options{}, 350, 180)

@@ -25,9 +25,9 @@ func (v *view) focus() {
 	}
 	switch v.scene {
 	case onePhoto:
-		focus(v.stage)
+		v.Window.Canvas().Focus(v.stage) // By the window: what was never drawn has no canvas yet.
 	case manyPhotos:
-		focus(v.table)
+		v.Window.Canvas().Focus(v.table)
 	default:
 	}
 }

@@ -312,6 +312,14 @@ func TestDroppedAgain(t *testing.T) {
 		t.Errorf("dropped again: %q, %+v", names(p.rows), p.byPath[files[1]])
 	}
 	w.until("the file is decoded anew", func() bool { return p.shot.path == files[1] && p.shot.err != nil })
+
+	// Among others it stays the current one, and is looked at anew.
+	p.drop([]string{files[0]})
+	w.idle()
+	w.until("the photo is decoded", func() bool { return p.shot.path == files[0] && p.shot.img != nil })
+	p.drop([]string{dir})
+	w.idle()
+	w.until("the photo is decoded anew", func() bool { return p.current == files[0] && p.shot.path == files[0] && p.shot.img != nil })
 }
 
 func TestClearWhileItRuns(t *testing.T) {

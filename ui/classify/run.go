@@ -200,6 +200,7 @@ func (p *presenter) listed(args, files []string) {
 	p.arrange()
 	if anew[p.shot.path] {
 		p.shot = shot{} // The file may have changed since.
+		p.loadShot()
 	}
 
 	p.large = len(files) == 1 && len(args) == 1

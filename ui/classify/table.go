@@ -308,6 +308,7 @@ func (r *rowView) show(img image.Image) {
 	r.photo.Hidden = img == nil
 	r.icon.Hidden = img != nil
 	r.photo.Refresh()
+	r.ground.Refresh() // A photo that was hidden until now has never been drawn, so that its own Refresh reaches no window.
 }
 
 // MouseDown implements desktop.Mouseable. (With Tapped, a double click would delay each click.)

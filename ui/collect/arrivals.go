@@ -6,6 +6,7 @@ import (
 	"image"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -30,10 +31,22 @@ type arrivals struct {
 	number int
 	opened *photoCell      // In the panel.
 	panel  *fyne.Container // What is known of one photo.
+
+	after func(d time.Duration, f func()) (stop func()) // Calls f on any goroutine when d has passed.
+	rest  func()                                        // Ends the pause after a drawing, nil when there is none.
+	due   bool                                          // Something came in the pause.
 }
+
+// pause is the least time between two drawings of the grid while photos come. Each moves all others on by a place, so that
+// thumbnails would not be loaded in time for the places that they are asked for.
+const pause = 500 * time.Millisecond
 
 func newArrivals(v *view) *arrivals {
 	a := &arrivals{v: v, cells: map[*photoCell]bool{}, panel: container.NewStack()}
+	a.after = func(d time.Duration, f func()) func() {
+		timer := time.AfterFunc(d, f)
+		return func() { timer.Stop() }
+	}
 	a.grid = widget.NewGridWrap(
 		func() int { return len(v.p.photos) },
 		func() fyne.CanvasObject {
@@ -86,14 +99,40 @@ func (a *arrivals) refresh() {
 	}
 	if newest != a.newest || len(photos) != a.number {
 		a.newest, a.number = newest, len(photos)
-		a.grid.Refresh()
+		a.draw()
 	}
 	if len(photos) == 0 {
 		a.shut()
 	}
 }
 
+// draw draws the grid, now or at the end of the pause.
+func (a *arrivals) draw() {
+	running := a.v.p.stage == running
+	if a.due = running && a.rest != nil; a.due {
+		return
+	}
+	a.grid.Refresh()
+	if running {
+		a.rest = a.after(pause, func() { a.v.Dispatch(a.rested) })
+	}
+}
+
+// rested ends the pause.
+func (a *arrivals) rested() {
+	if a.rest == nil {
+		return // The widgets are closed.
+	}
+	if a.rest = nil; a.due {
+		a.draw()
+	}
+}
+
 func (a *arrivals) close() {
+	if a.rest != nil {
+		a.rest()
+		a.rest = nil
+	}
 	for c := range a.cells {
 		c.close()
 	}

@@ -166,8 +166,8 @@ type rowLayout struct{}
 
 const (
 	checkWidth = 36
-	countWidth = 80
-	lastWidth  = 72
+	countWidth = 68
+	lastWidth  = 96 // Enough for "of 100,000".
 )
 
 // MinSize implements fyne.Layout.

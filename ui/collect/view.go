@@ -273,7 +273,7 @@ func (v *view) chooseFolder() {
 			v.p.choose(dir.Path())
 		}
 	}, v.Window)
-	v.showPicker(d)
+	v.showPicker(d, v.tx.T("collect.folder.title"))
 }
 
 func (v *view) chooseArchive() {
@@ -290,10 +290,12 @@ func (v *view) chooseArchive() {
 		}
 	}, v.Window)
 	d.SetFilter(storage.NewExtensionFileFilter([]string{".tar", ".tgz", ".gz", ".zip"}))
-	v.showPicker(d)
+	v.showPicker(d, v.tx.T("collect.archive.title"))
 }
 
-func (v *view) showPicker(d *dialog.FileDialog) {
+// showPicker shows a dialog with a title: Fyne's own is made of two words, in the order of English.
+func (v *view) showPicker(d *dialog.FileDialog, title string) {
+	d.SetTitleText(title)
 	d.Resize(widgets.Fit(v.Window, 900, 640))
 	d.Show()
 }

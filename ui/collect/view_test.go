@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
@@ -450,6 +451,56 @@ func TestThumbnailsOfClosedWidgetsAreDropped(t *testing.T) {
 		t.Errorf("%d cells of the old widgets still load", len(old.cells))
 	}
 	s.drain()
+}
+
+func TestArrivalsAreDrawnNowAndThen(t *testing.T) {
+	s := newTab(t, "en", theme.Light)
+	s.p.setLibrary(s.lib)
+	var timers []func()
+	s.view.arrived.after = func(_ time.Duration, f func()) func() {
+		timers = append(timers, f)
+		return func() { timers = nil }
+	}
+	come := func() {
+		n := len(s.p.photos) + 1
+		s.p.photos = append([]curate.Photo{{ID: curate.ID(n), Path: fmt.Sprintf("%d.jpg", n)}}, s.p.photos...)
+		s.view.refresh()
+	}
+	newest := func() string {
+		for c := range s.view.arrived.cells {
+			if c.key.Path == s.p.photos[0].Path {
+				return c.key.Path
+			}
+		}
+		return ""
+	}
+	s.p.stage = running
+	come()
+	if newest() == "" || len(timers) != 1 {
+		t.Fatalf("the first one is not shown at once, or %d pauses began", len(timers))
+	}
+	come()
+	come()
+	if newest() != "" {
+		t.Error("it is drawn in the pause")
+	}
+	timers[0]()
+	s.drain()
+	if newest() != "3.jpg" || len(timers) != 2 {
+		t.Errorf("after the pause the newest one is not shown, or %d pauses began", len(timers))
+	}
+	come()
+	s.p.stage = finished
+	come()
+	if newest() != "5.jpg" {
+		t.Error("at the end the newest one is not shown")
+	}
+	timers[1]()
+	s.view.close()
+	s.drain()
+	if len(timers) != 0 {
+		t.Error("a pause outlives the widgets")
+	}
 }
 
 func TestKeyPanel(t *testing.T) {

@@ -170,12 +170,16 @@ func (f *field) DragEnd() {
 // FocusGained implements fyne.Focusable.
 func (f *field) FocusGained() {
 	f.focused = true
-	if f.g.sel.focus < 0 && f.g.p.Length() > 0 {
+	f.enter()
+	f.g.restyle()
+}
+
+// enter gives an item the keyboard where none has it, if there are items already.
+func (f *field) enter() {
+	if f.focused && f.g.sel.focus < 0 && f.g.p.Length() > 0 {
 		f.g.sel.move(f.entry(), false)
 		f.g.changed()
-		return
 	}
-	f.g.restyle()
 }
 
 // FocusLost implements fyne.Focusable.

@@ -145,6 +145,7 @@ func (g *Grid) reload() {
 	for _, c := range g.seen {
 		g.bind(c, c.index)
 	}
+	g.field.enter()
 	g.request()
 }
 

@@ -39,11 +39,13 @@ func newComparePage(v *view) *comparePage {
 	p.accuracy, p.crossEntropy = v.charts()
 	p.photosBox, p.stepsBox = container.New(&atLeast{fyne.NewSize(240, chartHeight)}), container.New(&atLeast{fyne.NewSize(240, chartHeight)})
 	save := widget.NewButtonWithIcon(tx.T("retrain.save"), theme.DocumentSaveIcon(), p.export)
-	p.scroll = container.NewVScroll(container.NewVBox(
+	p.scroll = container.NewVScroll(nil)
+	wide := container.NewHScroll(p.table)
+	p.scroll.Content = container.NewVBox(
 		p.limit, container.New(&beside{fyne.NewSize(240, chartHeight)}, p.accuracy, p.crossEntropy), p.photosBox, p.stepsBox,
 		container.NewBorder(nil, nil, nil, save, heading(tx.T("retrain.compare.table"))),
-		container.NewHScroll(p.table),
-	))
+		container.NewStack(wide, newWheel(p.scroll, wide)),
+	)
 	p.page = newPage(tx.T("retrain.page.compare"), p.nothing)
 	return p
 }

@@ -12,24 +12,26 @@ import (
 // form is the settings' widgets.
 type form struct {
 	v       *view
-	content *fyne.Container
+	scroll  *container.Scroll
+	content *fyne.Container // What it scrolls.
 
 	dataset *widget.Label
 	few     *fyne.Container
 	fewText *warning
 
-	bases     *widget.Select
+	bases     *selection
 	goodFor   *widget.Label
 	baseState *widget.Label
-	fetch     *widget.Button
+	fetch     *button
 
 	presets *widget.RadioGroup
 	entries map[string]*entryField
-	selects map[string]*widget.Select
-	flip    *widget.Check
-	both    *warning // What is wrong with the percentages together.
-	more    *widget.Accordion
-	reset   *widget.Button
+	selects map[string]*selection
+	flip    *check
+	both    *warning        // What is wrong with the percentages together.
+	more    *button         // Folds the rest out and in.
+	rest    *fyne.Container // Of the settings.
+	reset   *button
 
 	showing bool // Widgets are being set: what they call back is not the user.
 }
@@ -37,35 +39,37 @@ type form struct {
 // entryField is a setting that is typed.
 type entryField struct {
 	number number
-	entry  *widget.Entry
+	entry  *entry
 	hint   *widget.Label
 	row    *fyne.Container
 }
 
 func newForm(v *view) *form {
-	f := &form{v: v, entries: map[string]*entryField{}, selects: map[string]*widget.Select{}}
+	f := &form{v: v, entries: map[string]*entryField{}, selects: map[string]*selection{}}
 	tx := v.tx
 	f.dataset = wrapped()
 	f.fewText = newWarning()
-	f.few = container.NewVBox(f.fewText.box, row(widget.NewButtonWithIcon(tx.T("retrain.collect"), theme.DownloadIcon(), v.params.Collect)))
+	f.few = container.NewVBox(f.fewText.box, row(newButton(tx.T("retrain.collect"), theme.DownloadIcon(), v.params.Collect, func() {
+		reveal(f.scroll, f.dataset, f.few)
+	})))
 
-	f.bases = widget.NewSelect(nil, f.baseChosen)
+	f.bases = newSelection(nil, f.baseChosen, func() { reveal(f.scroll, f.dataset, f.bases) })
 	f.bases.PlaceHolder = tx.T("retrain.bases.loading")
 	f.goodFor, f.baseState = caption(""), caption("")
-	f.fetch = widget.NewButtonWithIcon("", theme.DownloadIcon(), v.p.fetchBase)
+	f.fetch = newButton("", theme.DownloadIcon(), v.p.fetchBase, func() { reveal(f.scroll, f.bases, f.fetch) })
 
 	f.presets = widget.NewRadioGroup(nil, f.presetChosen)
 	f.presets.Required = true
 
-	f.flip = widget.NewCheck(tx.T("retrain.field.flip_left_right"), func(on bool) {
+	f.flip = newCheck(tx.T("retrain.field.flip_left_right"), func(on bool) {
 		if !f.showing {
 			v.p.setFlip(on)
 		}
-	})
+	}, func() { reveal(f.scroll, f.more, f.flip) })
 	f.both = newWarning()
-	f.reset = widget.NewButtonWithIcon(tx.T("retrain.reset"), theme.ViewRefreshIcon(), v.p.reset)
+	f.reset = newButton(tx.T("retrain.reset"), theme.ViewRefreshIcon(), v.p.reset, func() { reveal(f.scroll, f.reset, f.reset) })
 
-	more := container.NewVBox(
+	f.rest = container.NewVBox(
 		heading(tx.T("retrain.group.views")), f.flip,
 		f.entry("random_crop"), f.entry("random_scale"), f.entry("random_brightness"), f.entry("random_rotation"), f.entry("augmented_views"),
 		heading(tx.T("retrain.group.fit")),
@@ -75,22 +79,47 @@ func newForm(v *view) *form {
 		f.entry("train_batch_size"), f.entry("validation_batch_size"), f.entry("test_batch_size"), f.entry("eval_step_interval"),
 		heading(tx.T("retrain.group.base")), f.entry("input_size"), f.choice("precision"),
 	)
-	f.more = widget.NewAccordion(widget.NewAccordionItem(tx.T("retrain.more"), more))
+	f.rest.Hide()
+	// The presets' own widgets do not tell when they take the focus: those around them bring them into sight, too.
+	f.more = newButton(tx.T("retrain.more"), theme.MenuDropDownIcon(), f.foldOut, func() { reveal(f.scroll, f.presets, f.more) })
+	f.more.Importance, f.more.Alignment = widget.LowImportance, widget.ButtonAlignLeading
 	f.content = container.NewVBox(
 		f.dataset, f.few,
 		heading(tx.T("retrain.base")), f.bases, container.New(snug{}, f.goodFor, f.baseState), f.fetch,
 		f.entry("how_many_training_steps"),
 		container.New(snug{}, heading(tx.T("retrain.augmentation")), caption(tx.T("retrain.augmentation.hint"))), f.presets,
-		f.more,
+		f.more, f.rest,
 		row(f.reset),
 	)
+	f.scroll = container.NewVScroll(f.content)
 	return f
+}
+
+// foldOut shows the settings that a beginner does not need, or hides them again.
+func (f *form) foldOut() {
+	if f.rest.Visible() {
+		f.rest.Hide()
+		f.more.SetIcon(theme.MenuDropDownIcon())
+		f.content.Refresh()
+		return
+	}
+	f.rest.Show()
+	f.more.SetIcon(theme.MenuDropUpIcon())
+	f.content.Resize(fyne.NewSize(f.scroll.Size().Width, f.content.MinSize().Height)) // As the next drawing does, which is too late.
+	reveal(f.scroll, f.more, f.entries["random_crop"].row)
 }
 
 // entry makes the row of a setting that is typed: its name, the entry, and a line of what it does or what is wrong.
 func (f *form) entry(key string) fyne.CanvasObject {
 	i := slices.IndexFunc(numbers, func(n number) bool { return n.key == key })
-	e := &entryField{number: numbers[i], entry: widget.NewEntry(), hint: caption("")}
+	e := &entryField{number: numbers[i], hint: caption("")}
+	e.entry = newEntry(func() {
+		if key == "how_many_training_steps" {
+			reveal(f.scroll, e.row, f.presets)
+			return
+		}
+		reveal(f.scroll, e.row, e.row)
+	})
 	e.entry.SetText(e.number.text(&f.v.p.settings))
 	e.entry.OnChanged = func(text string) {
 		if !f.showing {
@@ -112,14 +141,16 @@ func (f *form) choice(key string) fyne.CanvasObject {
 	for k, o := range options {
 		texts[k] = f.v.tx.T("retrain.option." + o)
 	}
-	s := widget.NewSelect(texts, nil)
+	name := container.New(snug{}, widget.NewLabel(f.v.tx.T("retrain.field."+key)), caption(f.v.tx.T("retrain.hint."+key)))
+	s := newSelection(texts, nil, nil)
+	s.gained = func() { reveal(f.scroll, name, s) }
 	s.OnChanged = func(string) {
 		if at := s.SelectedIndex(); at >= 0 && !f.showing {
 			f.v.p.setChoice(key, options[at])
 		}
 	}
 	f.selects[key] = s
-	return container.NewVBox(container.New(snug{}, widget.NewLabel(f.v.tx.T("retrain.field."+key)), caption(f.v.tx.T("retrain.hint."+key))), s)
+	return container.NewVBox(name, s)
 }
 
 func (f *form) baseChosen(string) {

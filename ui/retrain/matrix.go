@@ -24,6 +24,7 @@ type matrix struct {
 	width   float32            // Of a column.
 	at      widget.TableCellID // Where the keyboard is.
 	focused bool
+	gained  func() // It took the focus.
 	open    func(label, given string)
 	point   func(label, given string, photos int) // The pointer, or the keyboard, is at a cell.
 }
@@ -32,16 +33,19 @@ type matrix struct {
 const (
 	leastCell, mostCell     float32 = 52, 120
 	leastHeader, mostHeader float32 = 64, 170
+
+	slack    float32 = 2 // A label that has just as much room as it takes is cut off all the same.
+	mostRows         = 8 // So many are shown without scrolling, however low the window is.
 )
 
 func newMatrix(c train.Confusion, open func(label, given string), point func(label, given string, photos int)) *matrix {
-	m := &matrix{counts: c, totals: make([]int, len(c.Labels)), open: open, point: point}
+	m := &matrix{counts: c, totals: make([]int, len(c.Labels)), gained: func() {}, open: open, point: point}
 	var widest float32
 	for i, row := range c.Counts {
 		for _, n := range row {
 			m.totals[i] += n
 		}
-		widest = max(widest, fyne.MeasureText(c.Labels[i], theme.TextSize(), fyne.TextStyle{Bold: true}).Width+2*theme.InnerPadding())
+		widest = max(widest, fyne.MeasureText(c.Labels[i], theme.TextSize(), fyne.TextStyle{Bold: true}).Width+2*theme.InnerPadding()+slack)
 	}
 	m.width = min(max(widest, leastCell), mostCell)
 	m.Length = func() (rows, columns int) { return len(m.counts.Labels), len(m.counts.Labels) }
@@ -84,6 +88,13 @@ func newMatrix(c train.Confusion, open func(label, given string), point func(lab
 	return m
 }
 
+// room gives the height that the header and the rows take, up to mostRows.
+func (m *matrix) room() float32 {
+	header := m.CreateHeader().MinSize().Height
+	rows := float32(min(len(m.counts.Labels), mostRows))
+	return header + rows*(max(header, newCell(m).MinSize().Height)+theme.Padding()) + theme.Padding()
+}
+
 func (m *matrix) do(id widget.TableCellID) {
 	if m.counts.Counts[id.Row][id.Col] > 0 {
 		m.open(m.counts.Labels[id.Row], m.counts.Labels[id.Col])
@@ -98,6 +109,7 @@ func (m *matrix) pointTo(id widget.TableCellID) {
 func (m *matrix) FocusGained() {
 	m.focused = true
 	m.Table.FocusGained()
+	m.gained()
 	m.moved()
 }
 

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"syscall"
 
 	"kaika/core/curate"
 	"kaika/core/dataset"
 	"kaika/core/experiment"
+	"kaika/core/feature"
 	"kaika/core/job"
 	"kaika/core/thumb"
 	"kaika/core/train"
@@ -201,6 +203,9 @@ func (p *presenter) setBase(name string) {
 	p.changed(basesPart)
 }
 
+// variations are the settings that are typed of how copies of a photo differ from it.
+var variations = []string{"random_crop", "random_scale", "random_brightness", "random_rotation"}
+
 // setNumber takes what was typed for a setting.
 func (p *presenter) setNumber(key, text string) {
 	i := slices.IndexFunc(numbers, func(n number) bool { return n.key == key })
@@ -208,6 +213,9 @@ func (p *presenter) setNumber(key, text string) {
 		p.wrong[key] = problem
 	} else {
 		delete(p.wrong, key)
+		if slices.Contains(variations, key) {
+			p.varied()
+		}
 	}
 	p.settled()
 }
@@ -222,14 +230,27 @@ func (p *presenter) setChoice(key, value string) {
 // setFlip switches mirroring.
 func (p *presenter) setFlip(on bool) {
 	p.settings.Params.Augmentation.Flip = on
+	p.varied()
 	p.settled()
+}
+
+// varied sees to it that a variation that was asked for is made: without copies there is none.
+func (p *presenter) varied() {
+	a := &p.settings.Params.Augmentation
+	if a.Views > 0 || !a.Varies() {
+		return
+	}
+	if a.Views = presets[presetFlip].Views; *a != presets[presetFlip] {
+		a.Views = feature.DefaultViews
+	}
 }
 
 // setPreset takes a simple choice of augmentation; the custom one changes nothing.
 func (p *presenter) setPreset(name preset) {
 	if a, known := presets[name]; known {
 		p.settings.Params.Augmentation = a
-		for _, key := range []string{"augmented_views", "random_crop", "random_scale", "random_brightness", "random_rotation"} {
+		delete(p.wrong, "augmented_views")
+		for _, key := range variations {
 			delete(p.wrong, key)
 		}
 	}
@@ -454,6 +475,8 @@ func failure(run experiment.Run, err error) message {
 		return say("retrain.error.label_clash")
 	case errors.Is(err, train.ErrTooFew):
 		return say("retrain.error.too_few")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return say("retrain.error.full")
 	}
 	return say("retrain.error.failed")
 }

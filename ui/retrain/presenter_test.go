@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -443,6 +444,7 @@ func TestFailures(t *testing.T) {
 		{fmt.Errorf("x: %w", dataset.ErrLabelName), "retrain.error.label_name"},
 		{fmt.Errorf("x: %w", dataset.ErrLabelClash), "retrain.error.label_clash"},
 		{fmt.Errorf("x: %w", train.ErrTooFew), "retrain.error.too_few"},
+		{fmt.Errorf("x: %w", syscall.ENOSPC), "retrain.error.full"},
 	}
 	for _, test := range tests {
 		t.Run(test.want, func(t *testing.T) {

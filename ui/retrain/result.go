@@ -22,7 +22,7 @@ type resultPage struct {
 	v       *view
 	page    *page
 	nothing fyne.CanvasObject
-	shown   fyne.CanvasObject
+	shown   *container.Scroll
 
 	title, accuracy, interval, figures *widget.Label
 	findings                           *fyne.Container
@@ -49,8 +49,8 @@ func newResultPage(v *view) *resultPage {
 	use.Importance = widget.HighImportance
 	export := widget.NewButtonWithIcon(tx.T("retrain.export.model"), theme.DocumentSaveIcon(), func() { v.exportModel(*v.p.result) })
 	folder := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { v.params.OpenFolder(v.p.result.Dir) })
-	p.matrixBox = container.New(&atLeast{fyne.NewSize(200, 190)}, container.NewBorder(
-		container.New(snug{}, heading(tx.T("retrain.matrix.title")), caption(tx.T("retrain.matrix.hint"))), p.pointed, nil, nil, p.place))
+	p.matrixBox = container.NewBorder(
+		container.New(snug{}, heading(tx.T("retrain.matrix.title")), caption(tx.T("retrain.matrix.hint"))), p.pointed, nil, nil, p.place)
 	head := container.NewVBox(
 		container.New(snug{}, p.title, p.accuracy, p.interval, p.figures), p.findings,
 		row(use, export, folder), row(p.skipped),
@@ -102,7 +102,12 @@ func (p *resultPage) refresh() {
 		p.matrix = newMatrix(*m, p.openCell, func(label, given string, photos int) {
 			p.pointed.SetText(v.cellWords(label, given, photos))
 		})
+		p.matrix.gained = func() { reveal(p.shown, p.place, p.pointed) }
+		p.place.Layout = &atLeast{fyne.NewSize(200, p.matrix.room())}
 		p.place.Objects = []fyne.CanvasObject{p.matrix}
+		if len(m.Labels) <= mostRows {
+			p.place.Add(newWheel(p.shown, nil))
+		}
 		p.matrixBox.Show()
 	} else {
 		p.matrix = nil

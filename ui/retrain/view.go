@@ -51,7 +51,7 @@ func newView(params Params, p *presenter) *view {
 	v.curves, v.result, v.mistakes, v.runs, v.compare = newCurvesPage(v), newResultPage(v), newMistakesPage(v), newRunsPage(v), newComparePage(v)
 	v.pages = newPages(v.curves.page, v.result.page, v.mistakes.page, v.runs.page, v.compare.page)
 	v.controls = v.newControls()
-	v.left = container.NewBorder(nil, v.controls, nil, nil, container.NewVScroll(v.form.content))
+	v.left = container.NewBorder(nil, v.controls, nil, nil, v.form.scroll)
 	v.panes = container.NewHSplit(v.left, container.NewPadded(v.pages.content))
 	v.panes.Offset = 0.36
 	v.content = container.NewStack(v.panes)

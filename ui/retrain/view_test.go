@@ -756,3 +756,93 @@ func TestBasesAreDescribed(t *testing.T) {
 		}
 	}
 }
+
+// TestFocusIsInSight goes through the form by the keyboard, in a low window: what has the focus is in sight.
+func TestFocusIsInSight(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	f := s.tab.view.form
+	f.scroll.ScrollToOffset(fyne.NewPos(0, f.content.Size().Height)) // As far as it goes.
+	test.Tap(f.more)
+	if !f.rest.Visible() {
+		t.Fatal("the settings were not folded out")
+	}
+	inSight := func(o fyne.CanvasObject) bool {
+		d := fyne.CurrentApp().Driver()
+		y := d.AbsolutePositionForObject(o).Y - d.AbsolutePositionForObject(f.scroll).Y
+		return y >= 0 && y+o.Size().Height <= f.scroll.Size().Height+1
+	}
+	if !inSight(f.entries["random_crop"].row) {
+		t.Error("what was folded out is out of sight")
+	}
+	seen := 0
+	for range 60 {
+		s.window.Canvas().FocusNext()
+		o, ok := s.window.Canvas().Focused().(fyne.CanvasObject)
+		if !ok {
+			t.Fatal("nothing has the focus")
+		}
+		switch o.(type) {
+		case *entry, *selection, *check, *button:
+			seen++
+			if !inSight(o) {
+				t.Errorf("%T at scroll %v has the focus, out of sight", o, f.scroll.Offset)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d of the form's widgets took the focus", seen)
+	}
+	f.more.OnTapped()
+	if f.rest.Visible() {
+		t.Error("the settings were not folded in")
+	}
+}
+
+// TestVariationsMakeCopies asks for variations without saying how many copies: without any, nothing would come of them.
+func TestVariationsMakeCopies(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	f := s.tab.view.form
+	f.flip.SetChecked(true)
+	if f.presets.Selected != "Mirrored" {
+		t.Errorf("mirroring was chosen; the preset is %q", f.presets.Selected)
+	}
+	f.flip.SetChecked(false)
+	f.entries["augmented_views"].entry.SetText("0")
+	f.entries["random_rotation"].entry.SetText("5")
+	if a := s.p.settings.Params.Augmentation; a.Views != feature.DefaultViews || f.entries["augmented_views"].entry.Text != "4" {
+		t.Errorf("turning was chosen: %+v, copies %q", a, f.entries["augmented_views"].entry.Text)
+	}
+	f.entries["augmented_views"].entry.SetText("0")
+	f.entries["learning_rate"].entry.SetText("0.02")
+	if s.p.settings.Params.Augmentation.Views != 0 {
+		t.Error("copies were switched off, and came back with another setting")
+	}
+}
+
+// TestMatrixFits looks at a matrix in a low window.
+func TestMatrixFits(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	s.train()
+	s.window.Resize(fyne.NewSize(800, 260))
+	m := s.tab.view.result.matrix
+	if rows := float32(len(m.counts.Labels)); m.Size().Height < (rows+1)*m.CreateHeader().MinSize().Height {
+		t.Errorf("%v labels in a height of %v", rows, m.Size().Height)
+	}
+	shown := s.tab.view.result.shown
+	shown.ScrollToTop()
+	w := objects[*wheel](s.tab.view.result.place)
+	if len(w) != 1 {
+		t.Fatalf("%d widgets hand on the wheel", len(w))
+	}
+	w[0].Scrolled(&fyne.ScrollEvent{Scrolled: fyne.NewDelta(0, -20)})
+	if shown.Offset.Y == 0 {
+		t.Error("the page does not scroll over the matrix")
+	}
+	m.FocusGained()
+	if bottom := shown.Offset.Y + shown.Size().Height; bottom < shown.Content.Size().Height-1 {
+		t.Errorf("the matrix has the focus; the page shows up to %v of %v", bottom, shown.Content.Size().Height)
+	}
+}

@@ -49,7 +49,6 @@ func (v *view) photoMenu() *fyne.Menu {
 			fyne.NewMenuItemSeparator(), all)
 	}
 	remove := fyne.NewMenuItem(v.tx.T("review.delete"), v.p.remove)
-	remove.Icon = theme.DeleteIcon()
 	return fyne.NewMenu("", open, move, remove, fyne.NewMenuItemSeparator(), all)
 }
 
@@ -78,6 +77,7 @@ func (v *view) ask(title, act, name string, answered func(name string)) {
 	d.Resize(widgets.Fit(v.Window, 420, 160))
 	d.Show()
 	v.Window.Canvas().Focus(entry)
+	entry.TypedShortcut(&fyne.ShortcutSelectAll{}) // What is typed takes the place of the old name.
 }
 
 // askToEmpty empties the trash if the user says so.

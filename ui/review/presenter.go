@@ -319,9 +319,9 @@ func (p *presenter) list() {
 			p.closeLarge()
 		} else if photo := p.photos[i]; !sameFile(photo, p.large.photo) {
 			p.enlarge(i)
-		} else if photo != p.large.photo {
+		} else {
 			p.large.photo = photo
-			p.draw(screen.drawLarge)
+			p.draw(screen.drawLarge) // Also where it is as it was: its place may be another.
 		}
 	}
 }
@@ -421,9 +421,11 @@ func (p *presenter) key(i int) thumb.Key {
 }
 
 // pick is what the user selected, and where the focus is, by the photos' places; -1 is none. The word about what was
-// done before has been read by now.
+// done before has been read by now, unless the keyboard has only come to photos that were just loaded.
 func (p *presenter) pick(places []int, focus int) {
-	p.note = note{}
+	if p.focus != 0 || len(places) > 0 {
+		p.note = note{}
+	}
 	clear(p.selected)
 	for _, i := range places {
 		p.selected[p.photos[i].ID] = struct{}{}

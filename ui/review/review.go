@@ -80,13 +80,14 @@ func New(p Params) *Tab {
 // Content gives the tab's widgets, in the language of the moment. Called again, it gives new ones that show the same.
 func (t *Tab) Content() fyne.CanvasObject { return t.view.content() }
 
-// SetLibrary tells which dataset is open, nil for none.
+// SetLibrary tells which dataset is open, nil for none. Where the tab is seen, its photos take the keyboard's focus.
 func (t *Tab) SetLibrary(l *curate.Library) {
 	if l == nil {
 		t.p.setLibrary(nil)
 		return
 	}
 	t.p.setLibrary(l)
+	t.view.focus()
 }
 
 // Shown has to be called when the tab comes to be seen: it takes the keyboard's focus.

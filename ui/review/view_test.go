@@ -211,7 +211,7 @@ func TestByKeyboardAlone(t *testing.T) {
 
 	r.p.choose(section{kind: ofLabel, label: "rose"})
 	r.until("the roses", func() bool { return r.p.loaded })
-	r.press(fyne.KeyRight, fyne.KeyRight, fyne.KeyDelete)
+	r.press(fyne.KeyRight, fyne.KeyDelete) // The keyboard is at the first one.
 	r.idle()
 	r.reads("1 photo moved to the trash.", "Undo: delete (1)")
 	if got, want := r.on(), strings.Replace(all, " rose/1.jpg", "", 1); got != want {
@@ -282,15 +282,23 @@ func TestByKeyboardAlone(t *testing.T) {
 func TestFocusGoesToWhatIsShown(t *testing.T) {
 	r := newRoom(t, picturetest.Dataset(t, 3, "rose"))
 	test.NewTempWindow(t, nil)
-	r.press(fyne.KeyHome, fyne.KeyReturn)
+	r.window.Canvas().Unfocus()
+	r.SetLibrary(r.library)
+	r.until("the photos", func() bool { return r.p.loaded })
+	r.press(fyne.KeyReturn)
 	if got := r.window.Canvas().Focused(); got != r.view.large.photo {
 		t.Fatalf("a photo is large, and the keys go to %T", got)
 	}
 	r.press(fyne.KeyRight)
 	r.reads("(2 of 3)")
+	if err := r.library.Delete(t.Context(), []curate.ID{r.p.photos[0].ID}); err != nil { // As from another window.
+		t.Fatal(err)
+	}
+	r.until("the change", func() bool { return len(r.p.photos) == 2 })
+	r.reads("(1 of 2)")
 	r.press(fyne.KeyEscape, fyne.KeyEnd, fyne.KeyDelete) // In the grid again.
 	r.idle()
-	if got := r.on(); got != "rose/0.jpg rose/1.jpg" {
+	if got := r.on(); got != "rose/1.jpg" {
 		t.Errorf("there are %s", got)
 	}
 }
@@ -408,6 +416,19 @@ func TestLabelsByDialog(t *testing.T) {
 	if top := r.window.Canvas().Overlays().Top(); top == nil || !strings.Contains(texts(top), "cannot be the name of a label") {
 		t.Error("a bad name gives no sentence")
 	}
+	r.window.Canvas().Overlays().Remove(r.window.Canvas().Overlays().Top())
+
+	r.view.list.Select(1) // The rose.
+	r.until("the rose", func() bool { return r.p.loaded })
+	test.Tap(r.view.rename)
+	if entry, ok = r.window.Canvas().Focused().(*widget.Entry); !ok || entry.Text != "rose" {
+		t.Fatal("the old name is not there to be changed")
+	}
+	test.Type(entry, "tulip")
+	entry.OnSubmitted("")
+	r.idle()
+	r.until("the tulip", func() bool { return r.p.loaded && r.p.current.label == "tulip" })
+	r.reads("The label is now “tulip”.")
 }
 
 func TestEmptyTab(t *testing.T) {
@@ -450,7 +471,7 @@ func TestContentAnewInAnotherLanguage(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.window.SetContent(r.Content())
-	r.reads("すべての写真", "ゴミ箱", "4枚の写真 · 2枚を選択中")
+	r.reads("すべて", "ゴミ箱", "4枚の写真 · 2枚を選択中")
 	if got := r.view.grid.Selected(); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("selected are %v", got)
 	}
