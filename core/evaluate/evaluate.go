@@ -35,17 +35,17 @@ type Params struct {
 
 // Report is what an evaluation gives, also as JSON.
 type Report struct {
-	Labels          []string              `json:"labels"`
-	Photos          int                   `json:"photos"`
-	Folds           []Fold                `json:"folds"`
-	Accuracy        Accuracy              `json:"accuracy"`
-	PerLabel        []LabelFigures        `json:"per_label"`
-	ConfusionMatrix train.Confusion       `json:"confusion_matrix"`
-	Misclassified   []train.Answer `json:"misclassified"` // The surest mistakes first.
-	CrossEntropy    float64               `json:"cross_entropy"` // Mean over all photos, in nats.
-	Skipped         []dataset.Skip        `json:"skipped"`
-	Notes           []string              `json:"notes"`
-	Seconds         train.Seconds         `json:"seconds"`
+	Labels          []string        `json:"labels"`
+	Photos          int             `json:"photos"`
+	Folds           []Fold          `json:"folds"`
+	Accuracy        Accuracy        `json:"accuracy"`
+	PerLabel        []LabelFigures  `json:"per_label"`
+	ConfusionMatrix train.Confusion `json:"confusion_matrix"`
+	Misclassified   []train.Answer  `json:"misclassified"` // The surest mistakes first.
+	CrossEntropy    float64         `json:"cross_entropy"` // Mean over all photos, in nats.
+	Skipped         []dataset.Skip  `json:"skipped"`
+	Notes           []string        `json:"notes"`
+	Seconds         train.Seconds   `json:"seconds"`
 }
 
 // Accuracy is the mean of the folds' accuracies.

@@ -14,6 +14,7 @@ import (
 
 	"kaika/core/dataset"
 	"kaika/core/feature"
+	"kaika/core/picture"
 	"kaika/core/train/eventfile"
 	"kaika/core/trained"
 )
@@ -136,6 +137,9 @@ func (r *Retrainer) features(ctx context.Context, p Params) (*divided, Fit, erro
 	fit := Fit{Settings: p.Settings, Labels: len(f.Labels), StoreFrequency: p.IntermediateFrequency, Stop: r.Stop}
 	var training []Photo
 	for i, photo := range f.Photos {
+		if photo.Origin != (picture.Digest{}) && d.sides[i] != dataset.Train {
+			d.sides[i] = unused // A copy of a photo that is measured by itself would only count it twice.
+		}
 		switch d.sides[i] {
 		case dataset.Train:
 			fit.Train.Add(photo.Label, photo.Features)
@@ -183,7 +187,7 @@ func (d *divided) thinOut(count int, seed int64, test *Samples) {
 	*test = kept
 }
 
-// unused marks a test photo beyond the test batch.
+// unused marks a test photo beyond the test batch, and a copy that is not trained with.
 const unused dataset.Side = 255
 
 // fit has the engine fit the layer, and writes the points and the heads on the way.
