@@ -34,7 +34,8 @@ type screen struct {
 	root    xproto.Window
 	size    image.Point // pixels
 	keys    map[xproto.Keysym]key
-	alive   func() // Fails if the program has ended; nil while there is none.
+	args    []string // of the programs that are started here
+	alive   func()   // Fails if the program has ended; nil while there is none.
 }
 
 // newScreen starts an X server whose one screen has so many pixels. It ends with the test.
@@ -210,7 +211,7 @@ func (s *screen) start(home string) *program {
 	s.Helper()
 	path := builtProgram(s)
 	p := &program{screen: s, home: home, said: &bytes.Buffer{}, ended: make(chan error, 1)}
-	p.cmd = exec.Command(path) //nolint:noctx // The cleanup kills it.
+	p.cmd = exec.Command(path, s.args...) //nolint:noctx // The cleanup kills it.
 	p.cmd.Env = s.environment(home)
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.SysProcAttr = mortal()
@@ -295,7 +296,8 @@ func (s *screen) topWindow() xproto.Window {
 	return 0
 }
 
-// close asks the window to close as a window manager does, and waits for the program's end. It must be silent to the end.
+// close asks the window to close as a window manager does, and waits for the program's end. It must be silent to the end, unless
+// it was asked to talk.
 func (p *program) close() {
 	p.Helper()
 	message := xproto.ClientMessageEvent{
@@ -313,7 +315,7 @@ func (p *program) close() {
 		p.keep("does-not-close")
 		p.Fatal("the window was closed, and kaika does not end")
 	}
-	if said := preferencesRace.ReplaceAllString(p.said.String(), ""); said != "" {
+	if said := preferencesRace.ReplaceAllString(p.said.String(), ""); said != "" && p.args == nil {
 		p.Errorf("kaika chatters:\n%s", said)
 	}
 }
