@@ -124,7 +124,7 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 		}
 	})
 	f.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) {
-		if f.selected() == tabClassify {
+		if f.selected() == tabClassify && f.window.Canvas().Overlays().Top() == nil {
 			f.classify.Paste()
 		}
 	})
@@ -251,7 +251,8 @@ func (f *Frame) popUp(below fyne.CanvasObject, m *fyne.Menu) {
 
 // datasetChanged shows the dataset that was opened or left.
 func (f *Frame) datasetChanged() {
-	if f.session.library != f.told {
+	changed := f.session.library != f.told
+	if changed {
 		f.told = f.session.library
 		f.tellTabs(f.told)
 	}
@@ -259,6 +260,9 @@ func (f *Frame) datasetChanged() {
 		f.opened = true
 	}
 	f.showDataset()
+	if changed {
+		f.tabShown() // Its photos take the keyboard's focus, now that they are in the window.
+	}
 }
 
 func (f *Frame) showDataset() {

@@ -98,9 +98,26 @@ func (p *picker) show(v *view) {
 	entry.onEscape = cancel.OnTapped
 	d = dialog.NewCustomWithoutButtons(p.title, container.NewBorder(entry, buttons, nil, nil, list), v.Window)
 	d.SetOnClosed(v.focus)
-	d.Resize(widgets.Fit(v.Window, 460, 440))
+	d.Resize(widgets.Fit(v.Window, p.width(), 440))
 	d.Show()
 	v.Window.Canvas().Focus(entry)
+}
+
+// Widths of a picker, and how many of its options decide on it.
+const (
+	leastWidth, mostWidth float32 = 460, 680
+	measured                      = 50
+)
+
+// width gives the width that the options take.
+func (p *picker) width() float32 {
+	width := leastWidth
+	for _, o := range p.options[:min(len(p.options), measured)] {
+		text := fyne.MeasureText(o.text, theme.TextSize(), fyne.TextStyle{})
+		detail := fyne.MeasureText(o.detail, theme.CaptionTextSize(), fyne.TextStyle{})
+		width = max(width, text.Width+detail.Width+10*theme.InnerPadding())
+	}
+	return min(width, mostWidth)
 }
 
 // matching gives the options that a text is part of, those that begin with it first, and the one that it makes.

@@ -578,3 +578,14 @@ func TestReasonsHaveSentences(t *testing.T) {
 		}
 	}
 }
+
+// TestPickerIsWideEnough gives a picker names that are told apart by their ends.
+func TestPickerIsWideEnough(t *testing.T) {
+	test.NewTempApp(t)
+	few := picker{options: []option{{text: "rose", detail: "240 photos"}}}
+	many := picker{options: []option{{text: "flowers, 2026-11-23 21:49", detail: "efficientnet_lite0 · 1,203 photos · 89.7 % right in the test"}}}
+	endless := picker{options: []option{{text: strings.Repeat("flower ", 100)}}}
+	if few.width() != leastWidth || endless.width() != mostWidth || many.width() <= leastWidth {
+		t.Errorf("widths %v, %v, %v", few.width(), many.width(), endless.width())
+	}
+}

@@ -106,7 +106,7 @@ func (f *form) foldOut() {
 	f.rest.Show()
 	f.more.SetIcon(theme.MenuDropUpIcon())
 	f.content.Resize(fyne.NewSize(f.scroll.Size().Width, f.content.MinSize().Height)) // As the next drawing does, which is too late.
-	reveal(f.scroll, f.more, f.entries["random_crop"].row)
+	f.scroll.ScrollToOffset(f.more.Position())
 }
 
 // entry makes the row of a setting that is typed: its name, the entry, and a line of what it does or what is wrong.

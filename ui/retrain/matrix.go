@@ -34,9 +34,11 @@ const (
 	leastCell, mostCell     float32 = 52, 120
 	leastHeader, mostHeader float32 = 64, 170
 
-	slack    float32 = 2 // A label that has just as much room as it takes is cut off all the same.
-	mostRows         = 8 // So many are shown without scrolling, however low the window is.
+	slack float32 = 2 // A label that has just as much room as it takes is cut off all the same.
 )
+
+// mostRows are shown without scrolling, however low the window is.
+const mostRows = 8
 
 func newMatrix(c train.Confusion, open func(label, given string), point func(label, given string, photos int)) *matrix {
 	m := &matrix{counts: c, totals: make([]int, len(c.Labels)), gained: func() {}, open: open, point: point}

@@ -22,6 +22,7 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"kaika/core/experiment"
@@ -842,7 +843,7 @@ func TestMatrixFits(t *testing.T) {
 		t.Error("the page does not scroll over the matrix")
 	}
 	m.FocusGained()
-	if bottom := shown.Offset.Y + shown.Size().Height; bottom < shown.Content.Size().Height-1 {
+	if bottom := shown.Offset.Y + shown.Size().Height; bottom < shown.Content.Size().Height-theme.Padding() {
 		t.Errorf("the matrix has the focus; the page shows up to %v of %v", bottom, shown.Content.Size().Height)
 	}
 }

@@ -80,17 +80,16 @@ func New(p Params) *Tab {
 // Content gives the tab's widgets, in the language of the moment. Called again, it gives new ones that show the same.
 func (t *Tab) Content() fyne.CanvasObject { return t.view.content() }
 
-// SetLibrary tells which dataset is open, nil for none. Where the tab is seen, its photos take the keyboard's focus.
+// SetLibrary tells which dataset is open, nil for none. Where the tab is seen, Shown has to be called after it.
 func (t *Tab) SetLibrary(l *curate.Library) {
 	if l == nil {
 		t.p.setLibrary(nil)
 		return
 	}
 	t.p.setLibrary(l)
-	t.view.focus()
 }
 
-// Shown has to be called when the tab comes to be seen: it takes the keyboard's focus.
+// Shown has to be called when the tab, or another dataset in it, comes to be seen: it takes the keyboard's focus.
 func (t *Tab) Shown() { t.view.focus() }
 
 // Show shows only these photos, with a title that says which they are, until the user goes back to all.

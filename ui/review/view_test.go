@@ -284,6 +284,7 @@ func TestFocusGoesToWhatIsShown(t *testing.T) {
 	test.NewTempWindow(t, nil)
 	r.window.Canvas().Unfocus()
 	r.SetLibrary(r.library)
+	r.Shown()
 	r.until("the photos", func() bool { return r.p.loaded })
 	r.press(fyne.KeyReturn)
 	if got := r.window.Canvas().Focused(); got != r.view.large.photo {
