@@ -214,7 +214,7 @@ func TestCopiesAreNotTestedWith(t *testing.T) {
 	before := u.retrain(images, model)
 	u.kaika("dataset", "augment", images, "--copies", "1", "--flip_left_right").ends(exitDone)
 	after := u.retrain(images, model)
-	if after.Photos.Total != 2*before.Photos.Total || after.Photos.Test != 2*before.Photos.Test || after.Photos.Train != 2*before.Photos.Train {
+	if after.Photos.Total != 2*before.Photos.Total || after.Photos.Test != before.Photos.Test || after.Photos.Train != 2*before.Photos.Train {
 		t.Errorf("%+v became %+v", before.Photos, after.Photos)
 	}
 }
