@@ -88,19 +88,25 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
+// check looks at the folders, and again as long as there are folders that were not watched while it looked: what is put
+// into a new folder between the two would else be noticed by no event.
 func (w *watcher) check(ctx context.Context) {
-	_, err := w.Refresh(ctx)
-	if err != nil && ctx.Err() == nil && !w.failed {
-		w.log.Warn("the dataset cannot be looked at", "error", err)
+	for {
+		_, err := w.Refresh(ctx)
+		if err != nil && ctx.Err() == nil && !w.failed {
+			w.log.Warn("the dataset cannot be looked at", "error", err)
+		}
+		w.failed = err != nil
+		if !w.follow() || err != nil {
+			return
+		}
 	}
-	w.failed = err != nil
-	w.follow()
 }
 
-// follow watches the folders that there are.
-func (w *watcher) follow() {
+// follow watches the folders that there are. It reports whether some were not watched before.
+func (w *watcher) follow() bool {
 	if w.notify == nil {
-		return
+		return false
 	}
 	w.mu.RLock()
 	folders := slices.Clone(w.folders)
@@ -108,6 +114,17 @@ func (w *watcher) follow() {
 	keep := make(map[string]bool, len(folders))
 	for _, dir := range folders {
 		keep[dir] = true
+	}
+	// Those that are gone first: a folder with another name is to the system the one that is watched already, and ends
+	// with its old name.
+	for dir := range w.watched {
+		if !keep[dir] {
+			_ = w.notify.Remove(dir) // Mostly it ended with the folder.
+			delete(w.watched, dir)
+		}
+	}
+	more := false
+	for _, dir := range folders {
 		// A folder that was removed and made again is another one, so all are added each time: it costs little.
 		if err := w.notify.Add(dir); err != nil {
 			if !w.full {
@@ -116,12 +133,9 @@ func (w *watcher) follow() {
 			w.full = true
 			continue
 		}
-		w.watched[dir] = true
-	}
-	for dir := range w.watched {
-		if !keep[dir] {
-			_ = w.notify.Remove(dir) // Mostly it ended with the folder.
-			delete(w.watched, dir)
+		if !w.watched[dir] {
+			w.watched[dir], more = true, true
 		}
 	}
+	return more
 }

@@ -2,7 +2,6 @@
 // runs over each other.
 //
 // A [Chart] is the Fyne widget; a [Figure] is what it shows, and draws the same as a PNG file, without a window.
-// [CSV] writes curves as a table.
 //
 // Curves are drawn into one reused picture, at most two points a pixel column: of more steps each is looked at once, which takes nanoseconds,
 // but no more is drawn.

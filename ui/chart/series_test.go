@@ -1,12 +1,9 @@
 package chart
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -80,69 +77,9 @@ func TestSmooth(t *testing.T) {
 	}
 }
 
-func TestCSV(t *testing.T) {
-	nan := math.NaN()
-	var b strings.Builder
-	err := CSV(&b, "step", []Series{
-		{Name: "train", X: []float64{1, 2, 3}, Y: []float64{0.5, nan, 1.0 / 3}},
-		{Name: `=1+1, "x"`, X: []float64{2, 2, 40000000}, Y: []float64{1, 2, math.Inf(-1)}},
-		{Name: "検証\nの", X: []float64{3}, Y: []float64{1e-9}},
-		{Name: "none"},
-		{},
-	})
-	want := "step,train,\"'=1+1, \"\"x\"\"\",\"検証\r\nの\",none,\r\n" +
-		"1,0.5,,,,\r\n" +
-		"2,,1,,,\r\n" +
-		"2,,2,,,\r\n" +
-		"3,0.3333333333333333,,1e-09,,\r\n" +
-		"40000000,,,,,\r\n"
-	if err != nil || b.String() != want {
-		t.Errorf("%v, got\n%q\nwant\n%q", err, b.String(), want)
-	}
-}
-
-func TestHarmless(t *testing.T) {
-	for name, want := range map[string]string{
-		"": "", "run 1": "run 1", "=A1": "'=A1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "＝x": "'＝x", "a=b": "a=b",
-		"\xffx": "\uFFFDx",
-	} {
-		if got := harmless(name); got != want {
-			t.Errorf("%q becomes %q, want %q", name, got, want)
-		}
-	}
-}
-
+// full is a disk without room.
 type full struct{}
 
 var errFull = errors.New("no space left")
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
-
-func TestWriteErrors(t *testing.T) {
-	long := Series{X: make([]float64, 5000), Y: make([]float64, 5000)}
-	for _, s := range [][]Series{nil, {long}} {
-		if err := CSV(full{}, "step", s); !errors.Is(err, errFull) {
-			t.Errorf("writing %d curves: %v", len(s), err)
-		}
-	}
-}
-
-func FuzzCSV(f *testing.F) {
-	f.Add("a", "=b", 1.0, 2.0, 3.0)
-	f.Add("\"", "\r\n", math.NaN(), math.Inf(1), math.Copysign(0, -1))
-	f.Fuzz(func(t *testing.T, one, two string, x, y, z float64) {
-		var b bytes.Buffer
-		if err := CSV(&b, one, []Series{{Name: two, X: []float64{x, y}, Y: []float64{z, x}}, {Name: one, X: []float64{y}, Y: []float64{y}}}); err != nil {
-			t.Fatal(err)
-		}
-		records, err := csv.NewReader(&b).ReadAll()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, cell := range records[0] {
-			if cell != "" && strings.ContainsRune("=+-@", rune(cell[0])) {
-				t.Errorf("%q is a formula", cell)
-			}
-		}
-	})
-}
