@@ -30,7 +30,7 @@ type collectFlags struct {
 
 	dataset, source, license string
 	count                    int
-	json                     bool
+	nearDuplicates, json     bool
 }
 
 func newCollect(e *environment) *cobra.Command {
@@ -39,9 +39,10 @@ func newCollect(e *environment) *cobra.Command {
 		Use:   "collect KEYWORD[=LABEL] ... --count N --dataset FOLDER",
 		Short: "Collect photos by keywords into a dataset",
 		Long: `Collects photos into a dataset: for each keyword as many as are asked for, under the
-label of that name. Each lands whole, is a photo, is large enough and is not there yet;
-what is refused is counted with its reason, and the next one takes its place. A run that
-was stopped goes on where it was. Authors and licenses are kept: kaika dataset credits.
+label of that name. Each lands whole, is a photo, is large enough, is not there yet and
+looks like none that is, or that is in the trash; what is refused is counted with its
+reason, and the next one takes its place. A run that was stopped goes on where it was.
+Authors and licenses are kept: kaika dataset credits.
 
 Sources: flickr (with a key of your own, from the window's settings or ` + flickrKeyVariable + `
 and ` + flickrSecretVariable + `), openverse (no key), or the path of a folder, of an archive
@@ -74,6 +75,7 @@ when no keyword is given.`,
 	f.StringSliceVar(&flags.excludeWords, "exclude", nil, "words that must not be in title, description or tags")
 	f.StringSliceVar(&flags.excludeTags, "exclude_tags", nil, "tags that a photo must not have")
 	f.BoolVar(&flags.unsafe, "unsafe", false, "also photos that are not safe for everybody to see")
+	f.BoolVar(&flags.nearDuplicates, "near_duplicates", false, "also photos that look like one that is there, such as the same one in another size")
 	f.BoolVar(&flags.json, "json", false, "print the report as JSON")
 	return c
 }
@@ -144,6 +146,11 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 			e.terminal.progress(false, "%s: %s", w.Label, counted(w, event.Counts))
 		}
 	}}
+	if !flags.nearDuplicates {
+		collector.Comparer, collector.Compared = library, func(done, total int) {
+			e.terminal.progress(done == total, "looked at %d of %d photos that are there", done, total)
+		}
+	}
 	report, err := collector.Run(ctx, wishes)
 	e.terminal.clear()
 	if flags.json {

@@ -14,7 +14,7 @@ import (
 )
 
 func newDataset(e *environment) *cobra.Command {
-	return group("dataset", "Work with datasets", newDatasetFetch(e), newDatasetStats(e), newDatasetExport(e), newDatasetImport(e), newDatasetCredits(e), newDatasetAugment(e))
+	return group("dataset", "Work with datasets", newDatasetFetch(e), newDatasetStats(e), newDatasetExport(e), newDatasetImport(e), newDatasetCredits(e), newDatasetVerify(e), newDatasetAugment(e))
 }
 
 func newDatasetFetch(e *environment) *cobra.Command {

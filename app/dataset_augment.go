@@ -3,7 +3,9 @@ package app
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +23,7 @@ type removedCopies struct {
 func newDatasetAugment(e *environment) *cobra.Command {
 	var vary feature.Augmentation
 	var seed int64
-	var remove, asJSON bool
+	var anyLicence, remove, asJSON bool
 	c := &cobra.Command{
 		Use:   "augment DATASET",
 		Short: "Put mirrored, turned, cropped or brightened copies beside the photos",
@@ -30,6 +32,10 @@ pixels. Their names say what they are (rose.augmented-...jpg), --remove moves al
 of them to the trash in one step, and Kaika never trains with a copy of a photo
 that it tests with.
 
+Licences with ND (no derivatives) and photos with all rights reserved allow no changed
+copies, so none are made of such photos; --any_license makes them, for where the law
+allows it, and such copies must not be passed on.
+
 kaika retrain with the same flags does better: it varies the training photos
 only, in memory, keeps what it computed for the next run, and leaves the photos
 that measure the result as they are. Copies in the folder take room, and count as
@@ -37,7 +43,7 @@ if they were photos of their own. They are for other programs.`,
 		Args: arguments("folder of the dataset"),
 		RunE: func(c *cobra.Command, args []string) error {
 			var varying []string
-			for _, name := range []string{"copies", "seed", "flip_left_right", "random_crop", "random_scale", "random_brightness", "random_rotation"} {
+			for _, name := range []string{"copies", "seed", "flip_left_right", "random_crop", "random_scale", "random_brightness", "random_rotation", "any_license"} {
 				if c.Flags().Changed(name) {
 					varying = append(varying, "--"+name)
 				}
@@ -54,7 +60,7 @@ if they were photos of their own. They are for other programs.`,
 			case !vary.Varies():
 				return usageError{errors.New("say how the copies differ: --flip_left_right, --random_crop 10, --random_scale 10, --random_brightness 10 or --random_rotation 10, or several")}
 			}
-			return e.makeCopies(c, args[0], vary, seed, asJSON)
+			return e.makeCopies(c, args[0], augment.Maker{Vary: vary, Seed: seed, Any: anyLicence}, asJSON)
 		},
 	}
 	f := c.Flags()
@@ -66,18 +72,19 @@ if they were photos of their own. They are for other programs.`,
 	f.IntVar(&vary.Brightness, "random_brightness", 0, "make up to so many percent brighter or darker")
 	f.IntVar(&vary.Rotation, "random_rotation", 0, "turn by up to so many degrees")
 	f.Int64Var(&seed, "seed", 0, "the same seed gives the same copies")
+	f.BoolVar(&anyLicence, "any_license", false, "also make copies of photos whose licence allows none")
 	f.BoolVar(&remove, "remove", false, "move all copies to the trash")
 	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return c
 }
 
-func (e *environment) makeCopies(c *cobra.Command, dir string, vary feature.Augmentation, seed int64, asJSON bool) error {
+func (e *environment) makeCopies(c *cobra.Command, dir string, m augment.Maker, asJSON bool) error {
 	ctx := c.Context()
 	var report augment.Report
 	err := e.withLibrary(ctx, dir, func(l *curate.Library) (err error) {
-		m := augment.Maker{Library: l, Vary: vary, Seed: seed, Progress: func(done, photos int) {
+		m.Library, m.Progress = l, func(done, photos int) {
 			e.terminal.progress(done == photos, "copies: %d of %d photos", done, photos)
-		}}
+		}
 		report, err = m.Make(ctx)
 		return err
 	})
@@ -95,8 +102,24 @@ func (e *environment) makeCopies(c *cobra.Command, dir string, vary feature.Augm
 	if report.Restored > 0 {
 		text += fmt.Sprintf(", %d back from the trash", report.Restored)
 	}
+	text += forbiddenText(report.Forbidden)
 	return e.printf("%s\n%s\nkaika retrain with the same flags does better without copies: it varies training photos only, and keeps what it\ncomputed. Remove the copies: kaika dataset augment %q --remove\n",
 		text, skippedText(report.Skipped), dir)
+}
+
+// forbiddenText says of which photos there may be no changed copies.
+func forbiddenText(forbidden map[string]int) string {
+	total := 0
+	var licences []string
+	for _, name := range slices.Sorted(maps.Keys(forbidden)) {
+		total += forbidden[name]
+		licences = append(licences, fmt.Sprintf("%s (%d)", name, forbidden[name]))
+	}
+	if total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nNo copies of %s, whose licence allows no changed ones: %s. --any_license makes them all the same;\nthey must not be passed on then",
+		count(total, "photo"), strings.Join(licences, ", "))
 }
 
 func (e *environment) removeCopies(c *cobra.Command, dir string, asJSON bool) error {

@@ -172,6 +172,33 @@ func TestDatasetAugment(t *testing.T) {
 	here(t, args...).ends(exitDone).says("14 back from the trash")
 }
 
+// TestDatasetAugmentForbidden names the licences that allow no changed copies.
+func TestDatasetAugmentForbidden(t *testing.T) {
+	dir := sourced(t)
+	l, err := curate.Open(t.Context(), dir, curate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Add(t.Context(), curate.Addition{Label: "rose", Name: "nd.jpg", Data: picturetest.JPEG(11, 11, 60, 60), Source: curate.Source{
+		Kind: "flickr", ID: "11", License: "CC BY-NC-ND 2.0", LicenseURL: "https://creativecommons.org/licenses/by-nc-nd/2.0/",
+	}})
+	if err := errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"dataset", "augment", dir, "--copies", "1", "--flip_left_right"}
+	here(t, args...).ends(exitDone).says("7 new copies of 8 photos", "No copies of 1 photo, whose licence allows no changed ones: CC BY-NC-ND 2.0 (1). --any_license")
+	r := parse[augment.Report](here(t, append(args, "--json")...).ends(exitDone))
+	if r.Forbidden["CC BY-NC-ND 2.0"] != 1 || r.There != 7 {
+		t.Errorf("%+v", r)
+	}
+	a := here(t, append(args, "--any-license")...).ends(exitDone)
+	a.says("1 new copy of 9 photos")
+	if strings.Contains(a.stdout, "No copies") {
+		t.Error(a.stdout)
+	}
+	here(t, "dataset", "augment", dir, "--remove", "--any_license").ends(exitUsage, "cannot both be asked for")
+}
+
 // TestDatasetStopped ends the commands before they are done: they say what became of it.
 func TestDatasetStopped(t *testing.T) {
 	dir, out := sourced(t), t.TempDir()

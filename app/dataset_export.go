@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,12 +22,18 @@ func (e *environment) withLibrary(ctx context.Context, dir string, use func(*cur
 	return errors.Join(use(l), l.Close())
 }
 
-// stopped says what became of work that was stopped and is not kept.
+// stopped says what became of work that was stopped, or for which the disk had no room.
 func (e *environment) stopped(ctx context.Context, words string, err error) error {
-	if err == nil || ctx.Err() == nil {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		e.terminal.say("stopped. " + words)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		e.terminal.say(err.Error() + ". Make room on that disk. " + words)
+	default:
 		return err
 	}
-	e.terminal.say("stopped. " + words)
 	return errAnswered
 }
 

@@ -22,9 +22,9 @@ func newDatasetImport(e *environment) *cobra.Command {
 		Short: "Bring the photos of an archive or a folder into a dataset",
 		Long: `Brings the photos of a tar, tar.gz or zip file, or of a folder, into a dataset. Its
 label folders may lie at any depth. A new dataset is there with all its photos or
-not at all; photos are added to one that is there, those of each label as one
-step that can be undone. Photos that are there already are left out, and bad
-files are listed. Where the photos came from is taken over.`,
+not at all; photos are added to one that is there as one step that can be undone.
+Photos that are there already are left out, and bad files are listed. Where the
+photos came from is taken over.`,
 		Args: arguments("archive or folder to import"),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()

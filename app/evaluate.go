@@ -23,7 +23,8 @@ func newEvaluate(e *environment) *cobra.Command {
 		Short: "Measure by cross-validation how good a model of your photos is",
 		Long: `Trains several models, each without one part of the photos, and tests each with the
 part that it has not seen. So every photo is tested once, and the accuracy is
-known better than from one split. No model is written.`,
+known better than from one split. Augmented copies (kaika dataset augment) are
+trained with only. No model is written.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := p.Validate()

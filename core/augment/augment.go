@@ -11,14 +11,15 @@ package augment
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"image/jpeg"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,28 +44,30 @@ type Maker struct {
 	Library  *curate.Library
 	Vary     feature.Augmentation   // Its Views are the copies of each photo.
 	Seed     int64                  // The same seed makes the same copies.
+	Any      bool                   // Also of photos whose licence allows no changed copies.
 	Progress func(done, photos int) // Is told how many photos are done, from the goroutine that calls Make; may be nil.
 }
 
 // A Report says what was made.
 type Report struct {
-	Photos   int            `json:"photos"`   // Originals that were looked at.
-	Made     int            `json:"made"`     // New copies.
-	There    int            `json:"there"`    // Copies that were there already.
-	Restored int            `json:"restored"` // Copies that came back from the trash.
-	Skipped  []dataset.Skip `json:"skipped"`  // Photos of which no copies could be made.
+	Photos    int            `json:"photos"`    // Originals that were looked at.
+	Made      int            `json:"made"`      // New copies.
+	There     int            `json:"there"`     // Copies that were there already.
+	Restored  int            `json:"restored"`  // Copies that came back from the trash.
+	Forbidden map[string]int `json:"forbidden"` // Photos by the licence that allows no changed copies of them, so none were made.
+	Skipped   []dataset.Skip `json:"skipped"`   // Photos of which no copies could be made.
 }
 
-// Make puts copies of each photo beside it, under the same label. Copies that are there are not made again, and those in the
-// trash come back, so a run that was stopped goes on where it was. The copies of the photos of a label are one step for Undo.
+// Make puts copies of each photo beside it, under the same label, unless its licence allows no changed copies. Copies that are there are not made again, and those in the
+// trash come back, so a run that was stopped goes on where it was. The new copies are one step for Undo, and those that come back another.
 //
 // The report says in any case what was done. The error is the context's or that of the dataset.
 func (m *Maker) Make(ctx context.Context) (Report, error) {
-	r := Report{Skipped: []dataset.Skip{}}
+	r := Report{Skipped: []dataset.Skip{}, Forbidden: map[string]int{}}
 	if err := m.Vary.Validate(); err != nil {
 		return r, err
 	}
-	run := run{Maker: m, report: &r, have: map[string]curate.Photo{}, batch: "augment " + rand.Text()}
+	run := run{Maker: m, report: &r, have: map[string]curate.Photo{}, batch: curate.NewBatch()}
 	var originals []curate.Photo
 	for _, trash := range []bool{true, false} { // What is not in the trash goes before.
 		for _, p := range m.Library.Photos(curate.Query{Trash: trash, Sort: curate.ByLabel}) {
@@ -73,7 +76,10 @@ func (m *Maker) Make(ctx context.Context) (Report, error) {
 				if match := copyName.FindStringSubmatch(p.Name); match != nil {
 					run.have[match[1]] = p
 				}
-			case !trash:
+			case trash:
+			case !m.Any && forbidsChanges(p.Source):
+				r.Forbidden[cmp.Or(p.Source.License, p.Source.LicenseURL)]++
+			default:
 				originals = append(originals, p)
 			}
 		}
@@ -96,6 +102,19 @@ func (m *Maker) Make(ctx context.Context) (Report, error) {
 	}
 	r.Restored = len(run.back)
 	return r, nil
+}
+
+// noChanges are names of licences that allow no changed copies: those of Creative Commons with ND, NoDerivs or NoDerivatives in
+// them, and none at all.
+var noChanges = regexp.MustCompile(`(?i)\bND\b|\bno[ -]?deriv|all rights reserved`)
+
+// forbidsChanges says whether the licence of a photo allows no changed copies, as far as it is known.
+func forbidsChanges(s curate.Source) bool {
+	u, err := url.Parse(strings.ToLower(s.LicenseURL))
+	if err == nil && strings.TrimPrefix(u.Hostname(), "www.") == "creativecommons.org" {
+		return slices.ContainsFunc(strings.Split(u.Path, "/"), func(part string) bool { return slices.Contains(strings.Split(part, "-"), "nd") })
+	}
+	return noChanges.MatchString(s.License)
 }
 
 // workers is the number of photos that are worked on at once. One may take some hundred megabytes.

@@ -92,6 +92,12 @@ func TestMakeAndRemove(t *testing.T) {
 			t.Errorf("%s has %d x %d pixels", p.Path, p.Width, p.Height)
 		}
 	}
+	if a, err := l.Undo(t.Context()); err != nil || a.Kind != curate.Added || a.Count != 21 || len(copies(l)) != 0 {
+		t.Fatalf("undone %+v, %v", a, err)
+	}
+	if a, err := l.Redo(t.Context()); err != nil || a.Count != 21 || len(copies(l)) != 21 {
+		t.Fatalf("done again %+v, %v", a, err)
+	}
 	m.Progress = nil
 	r, err = m.Make(t.Context()) // Copies are not copied.
 	if err != nil || r.Photos != 7 || r.Made != 0 || r.There != 21 {
@@ -112,6 +118,55 @@ func TestMakeAndRemove(t *testing.T) {
 	}
 	if r, err = m.Make(t.Context()); err != nil || r.Made != 0 || r.There != 0 || r.Restored != 21 || len(copies(l)) != 21 {
 		t.Errorf("brought back %+v, %v, and there are %d", r, err, len(copies(l)))
+	}
+}
+
+// TestForbidden makes no copies of photos that may not be changed, unless it is told to.
+func TestForbidden(t *testing.T) {
+	const cc = "https://creativecommons.org/licenses/"
+	l := open(t, t.TempDir())
+	sources := map[string]struct {
+		source    curate.Source
+		forbidden bool
+	}{
+		"none":           {curate.Source{}, false},
+		"by":             {curate.Source{Kind: "flickr", License: "CC BY 2.0", LicenseURL: cc + "by/2.0/"}, false},
+		"by-nd":          {curate.Source{Kind: "flickr", License: "CC BY-ND 2.0", LicenseURL: cc + "by-nd/2.0/"}, true},
+		"by-nc-nd":       {curate.Source{Kind: "openverse", License: "CC BY-NC-ND 4.0", LicenseURL: "http://www.creativecommons.org/licenses/by-nc-nd/4.0/deed.ja"}, true},
+		"by name":        {curate.Source{License: "cc by-nd 3.0"}, true},
+		"in words":       {curate.Source{License: "Attribution-NoDerivs License"}, true},
+		"in more words":  {curate.Source{License: "Attribution-NonCommercial-NoDerivatives 4.0 International"}, true},
+		"reserved":       {curate.Source{License: "All Rights Reserved", LicenseURL: "https://www.flickrhelp.com/x"}, true},
+		"only a word":    {curate.Source{License: "Land of Andorra Licence"}, false},
+		"another host":   {curate.Source{LicenseURL: "https://example.com/licenses/by-nd/2.0/"}, false},
+		"only in a name": {curate.Source{License: "CC BY 2.0", LicenseURL: cc + "by/2.0/nd.html", Title: "ND"}, false},
+	}
+	forbidden, n := 0, 0
+	for name, s := range sources {
+		if _, err := l.Add(t.Context(), curate.Addition{Label: "a", Name: name + ".jpg", Data: picturetest.JPEG(n, n, 40, 40), Source: s.source}); err != nil {
+			t.Fatal(err)
+		}
+		if n++; s.forbidden {
+			forbidden++
+		}
+	}
+	m := &augment.Maker{Library: l, Vary: feature.Augmentation{Views: 1, Flip: true}}
+	r, err := m.Make(t.Context())
+	total := 0
+	for _, photos := range r.Forbidden {
+		total += photos
+	}
+	if err != nil || total != forbidden || r.Photos != n-forbidden || r.Made != n-forbidden || r.Forbidden["CC BY-ND 2.0"] != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, p := range copies(l) {
+		if name, _, _ := strings.Cut(p.Name, ".augmented"); sources[name].forbidden {
+			t.Errorf("there is %s", p.Name)
+		}
+	}
+	m.Any = true
+	if r, err = m.Make(t.Context()); err != nil || len(r.Forbidden) != 0 || r.Photos != n || r.Made != forbidden || r.There != n-forbidden {
+		t.Errorf("told to: %+v, %v", r, err)
 	}
 }
 

@@ -74,6 +74,9 @@ const (
 	Link      picture.Reason = "link"        // A link in an archive, which could lead anywhere.
 	Unsafe    picture.Reason = "unsafe_name" // A name in an archive that leads out of the folder.
 	Encrypted picture.Reason = "encrypted"   // It needs a password.
+
+	// NearDuplicate is for a photo that looks like one of the dataset, or of its trash.
+	NearDuplicate picture.Reason = "near_duplicate"
 )
 
 // A Refusal says why one photo does not come into the dataset. It is an answer about one photo, never a cause to stop.

@@ -8,7 +8,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"kaika/core/curate"
 	"kaika/core/picture"
@@ -22,7 +27,16 @@ type Library interface {
 	Photos(q curate.Query) []curate.Photo
 }
 
-var _ Library = (*curate.Library)(nil)
+// A Comparer knows what the photos of a dataset look like; a *curate.Library does.
+type Comparer interface {
+	// Fingerprints looks at the photos that it has not looked at before, and tells progress how many of them it has.
+	Fingerprints(ctx context.Context, progress func(done, total int)) error
+}
+
+var (
+	_ Library  = (*curate.Library)(nil)
+	_ Comparer = (*curate.Library)(nil)
+)
 
 // A Collector brings the photos of a source into a dataset.
 type Collector struct {
@@ -31,6 +45,13 @@ type Collector struct {
 	MinSide int              // The least length of a photo's shorter side, in pixels.
 	Observe func(Event)      // Is told of each photo, from the goroutine that calls Run; may be nil.
 	Now     func() time.Time // A clock; nil for the real one.
+
+	// Comparer is that of Library, to have photos refused that look like one of it or of its trash, or that cannot be decoded;
+	// nil to take them, and not to decode more than has to be, which is faster.
+	Comparer Comparer
+	// Compared is told of how many photos of the dataset the looks were found out, before the first photo is read, if they were
+	// not known of all: it may take minutes the first time. It may be nil.
+	Compared func(done, total int)
 }
 
 // Counts say what became of the photos of a request.
@@ -71,7 +92,7 @@ type Report struct {
 // The report holds what was done in any case. The error is the context's, or says in a sentence why the source or the
 // dataset cannot go on; what has landed stays.
 func (c *Collector) Run(ctx context.Context, requests []Request) (Report, error) {
-	r := run{Collector: c, byKeyword: map[string]int{}, known: map[place]known{}, batch: "collect " + rand.Text()}
+	r := run{Collector: c, byKeyword: map[string]int{}, known: map[place]known{}, batch: "collect " + rand.Text(), pixels: semaphore.NewWeighted(picture.MaxPixels)}
 	r.report.Reasons = map[picture.Reason]int{}
 	for i, request := range requests {
 		if _, twice := r.byKeyword[request.Keyword]; twice {
@@ -80,7 +101,7 @@ func (c *Collector) Run(ctx context.Context, requests []Request) (Report, error)
 		r.byKeyword[request.Keyword] = i
 		r.report.Results = append(r.report.Results, Result{Request: request, Reasons: map[picture.Reason]int{}})
 	}
-	r.filled = make([]int, len(requests))
+	r.filled, r.pending = make([]int, len(requests)), make([]int, len(requests))
 	for _, trash := range []bool{false, true} {
 		for _, p := range c.Library.Photos(curate.Query{Trash: trash}) {
 			if p.Source.Kind != "" {
@@ -102,10 +123,15 @@ type run struct {
 	*Collector
 
 	report    Report
-	byKeyword map[string]int  // Indices of the requests.
-	filled    []int           // By request: the photos that count for it.
-	known     map[place]known // Photos of the dataset by where they came from.
-	batch     string          // Makes one step for Undo of the photos of a label.
+	byKeyword map[string]int // Indices of the requests.
+	filled    []int          // By request: the photos that count for it.
+	pending   []int          // By request: those in the queue.
+	queue     []*candidate   // Photos that are being looked at, in their order.
+	looking   sync.WaitGroup
+	known     map[place]known     // Photos of the dataset by where they came from.
+	batch     string              // Makes one step for Undo of the photos of a label.
+	compared  bool                // Whether it is known what the photos of the dataset look like.
+	pixels    *semaphore.Weighted // Of the pictures that are decoded at once: they take much more memory than their files.
 }
 
 // place names a photo of a source.
@@ -127,10 +153,10 @@ type known struct {
 	deleted bool
 }
 
-// wants reports whether request i needs more photos.
+// wants reports whether request i needs more photos, if all in the queue are good.
 func (r *run) wants(i int) bool {
 	count := r.report.Results[i].Count
-	return count <= 0 || r.filled[i] < count
+	return count <= 0 || r.filled[i]+r.pending[i] < count
 }
 
 func (r *run) wantsAny() bool {
@@ -154,8 +180,10 @@ func (r *run) all(ctx context.Context, requests []Request) error {
 	return nil
 }
 
-// take takes items while more are wanted.
+// take takes items while more are wanted. Its goroutine reads one after the other and adds them in their order, while others
+// look at those in the queue: decoding takes longer than all the rest.
 func (r *run) take(ctx context.Context, items iter.Seq2[Item, error], more func() bool) error {
+	defer r.looking.Wait()
 	for item, err := range items {
 		if err == nil {
 			err = ctx.Err()
@@ -164,11 +192,13 @@ func (r *run) take(ctx context.Context, items iter.Seq2[Item, error], more func(
 		if !ok {
 			i = -1
 		}
-		switch {
-		case err != nil:
-			err = r.settle(i, Event{}, err)
-		case i >= 0 && r.wants(i):
+		if err != nil {
+			err = r.settleAll(ctx, i, err)
+		} else if i >= 0 {
 			err = r.one(ctx, i, item)
+		}
+		for err == nil && !more() && len(r.queue) > 0 { // They may be refused.
+			err = r.next(ctx)
 		}
 		if err != nil {
 			return err
@@ -177,29 +207,136 @@ func (r *run) take(ctx context.Context, items iter.Seq2[Item, error], more func(
 			return nil
 		}
 	}
+	for len(r.queue) > 0 {
+		if err := r.next(ctx); err != nil {
+			return err
+		}
+	}
 	return ctx.Err()
+}
+
+// settleAll settles what is in the queue, and then an error or, where that is nil, a photo that is there already.
+func (r *run) settleAll(ctx context.Context, i int, err error) error {
+	for len(r.queue) > 0 {
+		if err := r.next(ctx); err != nil {
+			return err
+		}
+	}
+	return r.settle(i, Event{}, err)
 }
 
 // one sees to one item of request i.
 func (r *run) one(ctx context.Context, i int, item Item) error {
 	at := placeOf(item.Source)
-	k, ok := r.known[at]
-	if ok && (item.Size == 0 || item.Size == k.size) {
+	for r.pending[i] > 0 && !r.wants(i) || slices.ContainsFunc(r.queue, func(c *candidate) bool { return c.at == at }) {
+		if err := r.next(ctx); err != nil {
+			return err
+		}
+	}
+	if !r.wants(i) {
+		return nil
+	}
+	if k, ok := r.known[at]; ok && (item.Size == 0 || item.Size == k.size) {
 		if k.deleted {
-			return r.settle(i, Event{}, refuse(Deleted, item.path(), "was deleted from this dataset: restore it from the trash if you want it back"))
+			return r.settleAll(ctx, i, refuse(Deleted, item.path(), "was deleted from this dataset: restore it from the trash if you want it back"))
 		}
 		if k.label == r.report.Results[i].Label {
 			r.filled[i]++
 		}
-		return r.settle(i, Event{}, nil)
+		return r.settleAll(ctx, i, nil)
 	}
-	photo, err := r.land(ctx, r.report.Results[i].Label, item)
+	if r.Comparer != nil && !r.compared {
+		if err := r.Comparer.Fingerprints(ctx, r.Compared); err != nil {
+			return fmt.Errorf("comparing photos with those of the dataset: %w", err)
+		}
+		r.compared = true
+	}
+	data, err := read(ctx, item)
 	if err != nil {
-		return r.settle(i, Event{}, err)
+		return r.settleAll(ctx, i, err)
 	}
-	r.known[at] = known{photo.Size, photo.Label, false}
-	r.filled[i]++
-	return r.settle(i, Event{Photo: &photo}, nil)
+	c := &candidate{request: i, item: item, at: at, data: data, looked: make(chan struct{})}
+	r.queue = append(r.queue, c)
+	r.pending[i]++
+	r.looking.Go(func() {
+		defer close(c.looked)
+		c.err = c.look(ctx, r.MinSide, r.Comparer != nil, r.pixels)
+	})
+	for len(r.queue) > lookers() || r.queued() > picture.MaxFileBytes {
+		if err := r.next(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookers is the number of photos that are looked at at once.
+func lookers() int { return min(runtime.GOMAXPROCS(0), 8) }
+
+// queued gives the bytes of the photos in the queue.
+func (r *run) queued() int {
+	bytes := 0
+	for _, c := range r.queue {
+		bytes += len(c.data)
+	}
+	return bytes
+}
+
+// next settles the first photo of the queue.
+func (r *run) next(ctx context.Context) error {
+	c := r.queue[0]
+	<-c.looked
+	r.queue = r.queue[1:]
+	r.pending[c.request]--
+	if c.err != nil {
+		return r.settle(c.request, Event{}, c.err)
+	}
+	photo, err := r.land(ctx, r.report.Results[c.request].Label, c)
+	if err != nil {
+		return r.settle(c.request, Event{}, err)
+	}
+	r.known[c.at] = known{photo.Size, photo.Label, false}
+	r.filled[c.request]++
+	return r.settle(c.request, Event{Photo: &photo}, nil)
+}
+
+// A candidate is a photo that was read.
+type candidate struct {
+	request int
+	item    Item
+	at      place
+	data    []byte
+
+	looked chan struct{} // Closed when what follows is known.
+	kind   picture.Kind
+	looks  curate.Fingerprint
+	err    error // A *Refusal, or the context's.
+}
+
+// look finds out whether a candidate is a good photo, and what it looks like if that is wanted.
+func (c *candidate) look(ctx context.Context, minSide int, decoded bool, pixels *semaphore.Weighted) error {
+	e, err := picture.Parse(c.data)
+	if err != nil {
+		return badPicture(err, c.item)
+	}
+	c.kind = e.Kind
+	if min(e.Width, e.Height) < minSide {
+		return refuse(TooSmall, c.item.path(), "has %d x %d pixels, and its shorter side is below the least of %d", e.Width, e.Height, minSide)
+	}
+	size := int64(e.Width) * int64(e.Height)
+	if err := pixels.Acquire(ctx, size); err != nil {
+		return fmt.Errorf("looking at %s: %w", c.item.path(), err)
+	}
+	defer pixels.Release(size)
+	if decoded {
+		c.looks, err = look(e)
+	} else {
+		err = whole(e)
+	}
+	if err != nil {
+		return badPicture(err, c.item)
+	}
+	return nil
 }
 
 // path is what a user calls the item.
@@ -240,29 +377,20 @@ func (r *run) settle(i int, e Event, err error) error {
 	return nil
 }
 
-// land reads an item, looks at it and adds it to the dataset. The error may be a *Refusal.
-func (r *run) land(ctx context.Context, label string, item Item) (curate.Photo, error) {
-	data, err := read(ctx, item)
-	if err != nil {
-		return curate.Photo{}, err
-	}
-	e, err := picture.Parse(data)
-	if err == nil {
-		err = whole(e)
-	}
-	if err != nil {
-		return curate.Photo{}, badPicture(err, item)
-	}
-	if min(e.Width, e.Height) < r.MinSide {
-		return curate.Photo{}, refuse(TooSmall, item.path(), "has %d x %d pixels, and its shorter side is below the least of %d", e.Width, e.Height, r.MinSide)
-	}
+// land adds a photo that was found good to the dataset. The error may be a *Refusal.
+func (r *run) land(ctx context.Context, label string, c *candidate) (curate.Photo, error) {
+	item := c.item
 	if item.Source.Retrieved.IsZero() {
 		item.Source.Retrieved = r.time().UTC().Truncate(time.Second)
 	}
 	photo, err := r.Library.Add(ctx, curate.Addition{
-		Label: label, Name: fileName(item.Name, e.Kind), Data: data, Source: item.Source, Batch: r.batch,
+		Label: label, Name: fileName(item.Name, c.kind), Data: c.data, Source: item.Source, Batch: r.batch,
+		Distinct: r.Comparer != nil, Fingerprint: c.looks,
 	})
-	var twice *curate.DuplicateError
+	var (
+		twice *curate.DuplicateError
+		near  *curate.NearDuplicateError
+	)
 	switch {
 	case err == nil:
 		return photo, nil
@@ -271,6 +399,11 @@ func (r *run) land(ctx context.Context, label string, item Item) (curate.Photo, 
 			twice.Photo.Name)
 	case errors.As(err, &twice):
 		return photo, refuse(Duplicate, item.path(), "is the same photo as %s of %s, which is in the dataset already", twice.Photo.Name, twice.Photo.Label)
+	case errors.As(err, &near) && !near.Photo.Deleted.IsZero():
+		return photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which was deleted from this dataset: restore that from the trash if you want it back",
+			near.Photo.Name, near.Photo.Label)
+	case errors.As(err, &near):
+		return photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which is in the dataset already", near.Photo.Name, near.Photo.Label)
 	case picture.ReasonOf(err) != "":
 		return photo, badPicture(err, item)
 	}
@@ -313,6 +446,18 @@ func whole(e picture.Encoded) error {
 		return nil
 	}
 	return &picture.Error{Reason: picture.Truncated, Detail: "is a JPEG that ends too early: download or copy it again", Err: err}
+}
+
+// look decodes a picture and gives what it looks like. The error is a *picture.Error.
+func look(e picture.Encoded) (curate.Fingerprint, error) {
+	img, err := picture.Decode(e)
+	switch {
+	case err == nil:
+		return curate.FingerprintOf(img), nil
+	case picture.ReasonOf(err) == picture.Unsupported: // As in whole.
+		return curate.Fingerprint{}, nil
+	}
+	return curate.Fingerprint{}, err
 }
 
 // badPicture makes a refusal of an error of package picture.

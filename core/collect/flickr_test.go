@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -15,6 +17,7 @@ import (
 
 	"kaika/core/collect"
 	"kaika/core/collect/collecttest"
+	"kaika/core/curate"
 	"kaika/core/picture"
 	"kaika/core/secret"
 )
@@ -608,6 +611,33 @@ func TestFlickrInAnotherSizeIsTheSamePhoto(t *testing.T) {
 
 // BenchmarkFlickr collects from a server of this machine that is asked as fast as it answers.
 func BenchmarkFlickr(b *testing.B) {
+	b.Run("any", func(b *testing.B) { benchmarkFlickr(b, func(*collect.Collector) {}) })
+	b.Run("distinct", func(b *testing.B) {
+		benchmarkFlickr(b, func(c *collect.Collector) {
+			lib := newLibrary(b)
+			c.Library, c.Comparer = &motley{Library: lib, dice: rand.New(rand.NewPCG(1, 2))}, lib
+		})
+	})
+}
+
+// motley is a dataset to which no two pictures look alike, as those of a quick server do.
+type motley struct {
+	*curate.Library
+
+	dice *rand.Rand
+}
+
+func (m *motley) Add(ctx context.Context, a curate.Addition) (curate.Photo, error) {
+	noise := image.NewGray(image.Rect(0, 0, 64, 64))
+	for i := range noise.Pix {
+		noise.Pix[i] = byte(m.dice.Uint32())
+	}
+	a.Fingerprint = curate.FingerprintOf(noise)
+	return m.Library.Add(ctx, a)
+}
+
+func benchmarkFlickr(b *testing.B, choose func(*collect.Collector)) {
+	b.Helper()
 	server := newServer(collecttest.Photos("rose", b.N, 1024)...)
 	server.Quick = true
 	base := collecttest.Start(b, server)
@@ -615,6 +645,7 @@ func BenchmarkFlickr(b *testing.B) {
 	source.Web.Unpaced, source.Web.Clock, source.Web.Transport = true, collect.Clock{}, nil
 	source.Side = 640
 	c := collect.Collector{Library: newLibrary(b), Source: source}
+	choose(&c)
 	b.ResetTimer()
 	report, err := c.Run(b.Context(), requests(b.N)[:1])
 	b.StopTimer()

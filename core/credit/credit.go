@@ -18,6 +18,7 @@ import (
 	"unicode"
 
 	"kaika/core/augment"
+	"kaika/core/collect"
 	"kaika/core/curate"
 )
 
@@ -26,9 +27,6 @@ const (
 	CSVName  = "ATTRIBUTION.csv"
 	HTMLName = "ATTRIBUTION.html"
 )
-
-// flickrNotice is what Flickr's terms ask to be shown where photos come through its API.
-const flickrNotice = "This product uses the Flickr API but is not endorsed or certified by SmugMug, Inc."
 
 // A Credit is what is known of one photo that somebody is to be credited for.
 type Credit struct {
@@ -72,7 +70,7 @@ func Of(dir string, photos []curate.Photo) List {
 func (l List) Notices() []string {
 	for _, c := range l.Credits {
 		if c.Source.Kind == "flickr" || c.Source.Kind == augment.Kind && isFlickr(c.Source.PageURL) {
-			return []string{flickrNotice}
+			return []string{collect.FlickrNotice}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"kaika/core/augment"
+	"kaika/core/collect"
 	"kaika/core/curate"
 )
 
@@ -12,85 +13,102 @@ import (
 type Checker interface {
 	// Check asks about one photo. What concerns this photo alone, such as that it is gone, is part of the answer; an error
 	// concerns all that would follow.
-	Check(ctx context.Context, s curate.Source) (Standing, error)
+	Check(ctx context.Context, s curate.Source) (collect.Standing, error)
 }
 
-// A Standing is what a source says of a photo now.
-type Standing struct {
-	Gone       bool   // It is not there any more, or not for everybody.
-	License    string // As Source.License; "" if the source does not say.
-	LicenseURL string
-}
+var (
+	_ Checker = (*collect.Flickr)(nil)
+	_ Checker = (*collect.OpenverseChecker)(nil)
+)
 
 // A Finding is a photo that is not what it was.
 type Finding struct {
 	Photo curate.Photo
-	Now   Standing
+	Now   collect.Standing
 }
 
 // A Verification says what became of photos at their sources.
 type Verification struct {
-	Checked   int       // Photos that were asked about, or whose original was.
+	Checked   int       // Photos of which it is known what became of them, copies by their originals.
+	Asked     int       // Photos that a source was asked about; an answer that is known counts for several.
 	Unchecked int       // Photos whose source nobody can ask.
-	Findings  []Finding // Photos that are gone or have another licence, copies last.
+	Findings  []Finding // Photos that are gone or private, or have another licence; copies last.
 }
 
-// Verify asks about photos, each once, and about copies by their originals' pages. The checkers are those for the kinds of
-// sources. progress, which may be nil, is told how many photos are done. With an error, what was found until then is returned.
-func Verify(ctx context.Context, photos []curate.Photo, checkers map[string]Checker, progress func(done, photos int)) (Verification, error) {
-	var v Verification
-	type place struct{ kind, id string }
-	asked := map[place]Standing{}
-	pages := map[string]Standing{}
-	note := func(p curate.Photo, now Standing) {
-		v.Checked++
-		if now.Gone || now.changes(p.Source) {
-			v.Findings = append(v.Findings, Finding{p, now})
+// A Verifier asks about photos, each once, and about copies by their originals' pages.
+type Verifier struct {
+	Checkers map[string]Checker     // By the kinds of sources.
+	Memory   *Memory                // Answers of an earlier run, and those of this one for a later one; nil for none.
+	Progress func(done, photos int) // Is told how many photos are done, from the goroutine that calls Verify; may be nil.
+}
+
+// Verify asks what became of photos. With an error, what was found until then is returned.
+func (v *Verifier) Verify(ctx context.Context, photos []curate.Photo) (Verification, error) {
+	var result Verification
+	done := 0
+	tell := func() {
+		if done++; v.Progress != nil {
+			v.Progress(done, len(photos))
 		}
 	}
+	pages := map[string]collect.Standing{}
 	var copies []curate.Photo
-	for i, p := range photos {
-		if err := ctx.Err(); err != nil {
-			return v, fmt.Errorf("verify the credits: %w", err)
-		}
-		checker := checkers[p.Source.Kind]
-		at := place{p.Source.Kind, p.Source.ID}
-		now, known := asked[at]
-		switch {
-		case p.Source.Kind == augment.Kind:
+	for _, p := range photos {
+		if p.Source.Kind == augment.Kind {
 			copies = append(copies, p)
 			continue
-		case checker == nil || at.id == "":
-			v.Unchecked++
-			continue
-		case !known:
-			var err error
-			if now, err = checker.Check(ctx, p.Source); err != nil {
-				return v, fmt.Errorf("verify the credit of %s: %w", p.Path, err)
-			}
-			asked[at] = now
+		}
+		now, err := v.standing(ctx, p.Source, &result)
+		if err != nil {
+			return result, fmt.Errorf("verify the credit of %s: %w", p.Path, err)
+		}
+		result.note(p, now)
+		if !now.Unknown && p.Source.PageURL != "" {
 			pages[p.Source.PageURL] = now
 		}
-		note(p, now)
-		if progress != nil {
-			progress(i+1, len(photos))
-		}
+		tell()
 	}
 	for _, p := range copies {
-		if now, known := pages[p.Source.PageURL]; known && p.Source.PageURL != "" {
-			note(p, now)
-		} else {
-			v.Unchecked++
-		}
+		now, known := pages[p.Source.PageURL]
+		now.Unknown = !known
+		result.note(p, now)
+		tell()
 	}
-	return v, nil
+	return result, nil
 }
 
-// changes says whether a photo is under another licence now. Its address is what tells, where both are known: names differ
-// between services.
-func (s Standing) changes(was curate.Source) bool {
-	if s.LicenseURL != "" && was.LicenseURL != "" {
-		return s.LicenseURL != was.LicenseURL
+// standing gives the standing of a photo.
+func (v *Verifier) standing(ctx context.Context, s curate.Source, count *Verification) (collect.Standing, error) {
+	if err := ctx.Err(); err != nil {
+		return collect.Standing{}, err
 	}
-	return s.License != "" && was.License != "" && s.License != was.License
+	checker := v.Checkers[s.Kind]
+	if checker == nil || s.ID == "" {
+		return collect.Standing{Unknown: true}, nil
+	}
+	if v.Memory == nil {
+		v.Memory = &Memory{}
+	}
+	if now, known := v.Memory.recall(s); known {
+		return now, nil
+	}
+	now, err := checker.Check(ctx, s)
+	if err != nil || now.Unknown {
+		return now, err
+	}
+	count.Asked++
+	v.Memory.keep(s, now)
+	return now, nil
+}
+
+// note counts a photo.
+func (v *Verification) note(p curate.Photo, now collect.Standing) {
+	if now.Unknown {
+		v.Unchecked++
+		return
+	}
+	v.Checked++
+	if now.Gone || now.Private || now.Differs(p.Source) {
+		v.Findings = append(v.Findings, Finding{p, now})
+	}
 }

@@ -44,6 +44,11 @@ type Addition struct {
 	Data   []byte // The file's bytes.
 	Source Source
 	Batch  string // Additions one after the other with the same name here, if any, are one step for Undo.
+
+	// Distinct asks to refuse the photo where one that is there, or in the trash, looks like it. Fingerprints must have been
+	// called: others are not compared.
+	Distinct    bool
+	Fingerprint Fingerprint // Of its upright picture; needed only then.
 }
 
 // A DuplicateError says that the bytes of an added photo are in the dataset already.
@@ -60,7 +65,7 @@ func (e *DuplicateError) Error() string {
 }
 
 // Add writes a new photo under a label: all of it or nothing. The error is a *DuplicateError if a photo with the same
-// bytes is there, a *picture.Error if the bytes are none, and otherwise as those of Move.
+// bytes is there, a *NearDuplicateError if one looks like it and that is asked for, a *picture.Error if the bytes are none, and otherwise as those of Move.
 func (l *Library) Add(ctx context.Context, a Addition) (Photo, error) {
 	what := fmt.Sprintf("add %q to the label %q", a.Name, a.Label)
 	if a.Name != filepath.Base(a.Name) || strings.ContainsAny(a.Name, "/\\\x00") || !picture.IsName(a.Name) {
@@ -91,6 +96,14 @@ func (l *Library) add(ctx context.Context, a Addition, e entry) (*entry, error) 
 	}
 	if same := l.duplicate(ctx, int64(len(a.Data)), e.digest); same != nil {
 		return nil, &DuplicateError{same.shown}
+	}
+	if a.Distinct {
+		if err := l.loadFingerprints(ctx); err != nil {
+			return nil, err
+		}
+		if alike := l.alike(a.Fingerprint); alike != nil {
+			return nil, &NearDuplicateError{alike.shown}
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -153,13 +166,16 @@ func (l *Library) place(ctx context.Context, a Addition, e entry, temp string) (
 	l.index.put(kept)
 	l.mu.Unlock()
 	s.items = append(s.items, item{op: moveFileOp, photo: kept.id, from: trashDir + "/" + rel, to: rel, state: inEffect})
-	l.noteAdded(ctx, s, kept)
+	l.noteAdded(ctx, s, kept, a)
 	return kept, nil
 }
 
 // noteAdded journals that a photo was added. If that cannot be done, it cannot be undone.
-func (l *Library) noteAdded(ctx context.Context, s *step, e *entry) {
+func (l *Library) noteAdded(ctx context.Context, s *step, e *entry, a Addition) {
 	ctx = context.WithoutCancel(ctx) // It has happened, whatever becomes of who wanted it.
+	if a.Distinct {
+		l.index.fingerprints[e.digest] = a.Fingerprint
+	}
 	count := 1
 	err := l.record(ctx, func(tx *sql.Tx) error {
 		last := l.undo
@@ -186,6 +202,11 @@ func (l *Library) noteAdded(ctx context.Context, s *step, e *entry) {
 		}
 		if err := forgetUndone(ctx, tx); err != nil {
 			return err
+		}
+		if a.Distinct {
+			if err := saveFingerprint(ctx, tx, e.digest, a.Fingerprint); err != nil {
+				return err
+			}
 		}
 		return savePhotos(ctx, tx, []*entry{e})
 	})
@@ -259,7 +280,7 @@ func (l *Library) Digest(ctx context.Context, id ID) (picture.Digest, error) {
 	if e.hashed && e.sameStamp(f) {
 		return e.digest, nil
 	}
-	read, err := l.look(ctx, e)
+	read, _, err := l.look(ctx, e)
 	if err != nil {
 		return picture.Digest{}, fmt.Errorf("find the digest of %s: %w", at, cause(err))
 	}
@@ -300,7 +321,7 @@ func (l *Library) Hash(ctx context.Context, progress func(done, total int)) erro
 		var mu sync.Mutex
 		for i, e := range some {
 			group.Go(func() error {
-				read[i], _ = l.look(groupCtx, e) // Nil for one that cannot be read.
+				read[i], _, _ = l.look(groupCtx, e) // Nil for one that cannot be read.
 				mu.Lock()
 				defer mu.Unlock()
 				done++
@@ -321,22 +342,22 @@ func (l *Library) Hash(ctx context.Context, progress func(done, total int)) erro
 	return nil
 }
 
-// look reads a photo, and returns what is known of it then.
-func (l *Library) look(ctx context.Context, e *entry) (*entry, error) {
+// look reads a photo, and returns what is known of it then, and the picture in it, whose Data is nil where there is none.
+func (l *Library) look(ctx context.Context, e *entry) (*entry, picture.Encoded, error) {
 	known := *e
 	encoded, digest, err := picture.Read(ctx, l.abs(e.rel))
 	switch {
 	case err == nil:
 		known.width, known.height = upright(encoded)
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, encoded, ctx.Err()
 	case digest == picture.Digest{}:
 		if digest, err = sum(ctx, l.abs(e.rel)); err != nil {
-			return nil, err
+			return nil, encoded, err
 		}
 	}
 	known.digest, known.hashed = digest, true
-	return &known, nil
+	return &known, encoded, nil
 }
 
 // learn keeps what was found out about photos, unless they are not what they were by now, in memory or on the disk. Its caller has the turn. The

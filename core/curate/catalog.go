@@ -124,13 +124,14 @@ func (c *catalog) prepare(ctx context.Context, generation int64) error {
 		return err
 	}
 	if found == version {
-		return nil
+		_, err := c.db.ExecContext(ctx, fingerprintSchema)
+		return err
 	}
 	if found != 0 || tables != 0 {
 		return errForeign
 	}
 	return c.write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
+		if _, err := tx.ExecContext(ctx, schema+fingerprintSchema); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES (?, 1)", generation)

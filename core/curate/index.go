@@ -95,6 +95,8 @@ type index struct {
 	byName   []*entry    // All in the natural order of their names, but for those in unsorted.
 	unsorted map[ID]bool // The photos that came, went or changed since byName was made.
 
+	fingerprints map[picture.Digest]Fingerprint // Nil as long as nobody needs them; only for who has the turn.
+
 	before        map[ID]*entry // The photos touched since the last call of changes, as they were; nil for none.
 	labelsTouched bool
 }

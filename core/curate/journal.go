@@ -2,6 +2,7 @@ package curate
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -65,14 +66,27 @@ type step struct {
 	at     time.Time
 	state  stepState
 	items  []item
+	joined int // Photos that were in it before these items joined them.
 }
 
 func (s *step) action(count int) Action {
-	return Action{Kind: s.kind, Count: count, Label: s.label, From: s.former, At: s.at}
+	return Action{Kind: s.kind, Count: s.joined + count, Label: s.label, From: s.former, At: s.at}
 }
 
-// insertStep writes a step with its items, and gives it its number.
+// severalLabels is what the names of batches begin with that are one step whatever the labels of their photos.
+const severalLabels = "several labels "
+
+// NewBatch returns a new name for Addition.Batch: one that makes one step also of what is added under several labels. With any
+// other name, the photos of each label are a step.
+func NewBatch() string { return severalLabels + rand.Text() }
+
+// insertStep writes a step with its items, and gives it its number. It may be that of a step that the items join.
 func insertStep(ctx context.Context, tx *sql.Tx, s *step) error {
+	if s.kind == Added && strings.HasPrefix(s.batch, severalLabels) {
+		if joined, err := joinBatch(ctx, tx, s); joined || err != nil {
+			return err
+		}
+	}
 	result, err := tx.ExecContext(ctx, "INSERT INTO step (kind, label, former, batch, at, state) VALUES (?, ?, ?, ?, ?, ?)",
 		string(s.kind), []byte(s.label), []byte(s.former), s.batch, s.at.UnixNano(), int(s.state))
 	if err != nil {
@@ -82,6 +96,39 @@ func insertStep(ctx context.Context, tx *sql.Tx, s *step) error {
 		return err
 	}
 	return saveItems(ctx, tx, s)
+}
+
+// joinBatch puts the items of a step into the newest one that is in effect, if that is of the same batch. It says whether it is.
+func joinBatch(ctx context.Context, tx *sql.Tx, s *step) (bool, error) {
+	var newest step
+	var label []byte
+	var at int64
+	err := tx.QueryRowContext(ctx, "SELECT id, kind, label, batch, at FROM step WHERE state = ? ORDER BY id DESC LIMIT 1", int(done)).
+		Scan(&newest.id, &newest.kind, &label, &newest.batch, &at)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	case newest.kind != Added || newest.batch != s.batch:
+		return false, nil
+	}
+	const counts = "SELECT max(n) + 1, coalesce(sum(op = ? AND state = ?), 0) FROM item WHERE step = ?"
+	var n int
+	if err := tx.QueryRowContext(ctx, counts, int(moveFileOp), int(inEffect), newest.id).Scan(&n, &s.joined); err != nil {
+		return false, err
+	}
+	s.id, s.at = newest.id, moment(at)
+	for i := range s.items {
+		s.items[i].n = n + i
+	}
+	if string(label) != s.label {
+		s.label = ""
+		if _, err := tx.ExecContext(ctx, "UPDATE step SET label = x'' WHERE id = ?", s.id); err != nil {
+			return false, err
+		}
+	}
+	return true, saveItems(ctx, tx, s)
 }
 
 func saveItems(ctx context.Context, tx *sql.Tx, s *step) error {

@@ -35,7 +35,7 @@ const (
 type Action struct {
 	Kind  ActionKind
 	Count int    // Photos that it moves; 0 for a label that is added or removed.
-	Label string // The label that photos were moved or added to, or that was added, removed, or given a new name.
+	Label string // The label that photos were moved or added to, "" for several, or that was added, removed, or given a new name.
 	From  string // The name that a renamed label had.
 	At    time.Time
 }

@@ -15,6 +15,7 @@ import (
 
 	"kaika/core/dataset"
 	"kaika/core/feature"
+	"kaika/core/picture"
 	"kaika/core/train"
 )
 
@@ -36,7 +37,8 @@ type Params struct {
 // Report is what an evaluation gives, also as JSON.
 type Report struct {
 	Labels          []string        `json:"labels"`
-	Photos          int             `json:"photos"`
+	Photos          int             `json:"photos"` // Each tested once.
+	Copies          int             `json:"copies"` // Copies made by package augment, which are trained with and never tested.
 	Folds           []Fold          `json:"folds"`
 	Accuracy        Accuracy        `json:"accuracy"`
 	PerLabel        []LabelFigures  `json:"per_label"`
@@ -100,7 +102,7 @@ func (e *Evaluator) Run(ctx context.Context, p Params) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	folds, warnings, err := dataset.Folds(f.Samples(), f.Labels, p.Folds, uint64(p.Seed)) //nolint:gosec // any seed will do.
+	folds, warnings, err := divide(f, p)
 	if err != nil {
 		return nil, fmt.Errorf("dividing the photos: %w", err)
 	}
@@ -109,8 +111,19 @@ func (e *Evaluator) Run(ctx context.Context, p Params) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{
-		Labels: f.Labels, Photos: len(f.Photos), Skipped: append([]dataset.Skip{}, f.Skipped...),
+		Labels: f.Labels, Skipped: append([]dataset.Skip{}, f.Skipped...),
 		Notes: append([]string{}, warnings...), Misclassified: []train.Answer{},
+	}
+	for _, photo := range f.Photos {
+		if isCopy(photo) {
+			r.Copies++
+		} else {
+			r.Photos++
+		}
+	}
+	if r.Copies > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d augmented copies were left out of the measuring, which they would make look better than it is: "+
+			"they were trained with where their originals were.", r.Copies))
 	}
 	r.Seconds.Features = e.Now().Sub(began).Seconds()
 	trainingBegan := e.Now()
@@ -122,6 +135,40 @@ func (e *Evaluator) Run(ctx context.Context, p Params) (*Report, error) {
 	r.measure(f, logits)
 	r.Seconds.Total = e.Now().Sub(began).Seconds()
 	return r, nil
+}
+
+func isCopy(p train.Photo) bool { return p.Origin != picture.Digest{} }
+
+// divide gives the fold of each photo as it would be if there were no copies. A copy is in that of its original, or in none,
+// -1, if that is gone: then no photo that is tested looks like it.
+func divide(f *train.Featured, p Params) (folds []int, warnings []string, err error) {
+	originals := train.Featured{}
+	for _, photo := range f.Photos {
+		if !isCopy(photo) {
+			originals.Photos = append(originals.Photos, photo)
+		}
+	}
+	divided, warnings, err := dataset.Folds(originals.Samples(), f.Labels, p.Folds, uint64(p.Seed)) //nolint:gosec // any seed will do.
+	if err != nil {
+		return nil, nil, err
+	}
+	of := make(map[picture.Digest]int, len(divided))
+	for i, fold := range divided {
+		of[originals.Photos[i].Digest] = fold
+	}
+	folds = make([]int, len(f.Photos))
+	for i, photo := range f.Photos {
+		digest := photo.Digest
+		if isCopy(photo) {
+			digest = photo.Origin
+		}
+		fold, known := of[digest]
+		if !known {
+			fold = -1
+		}
+		folds[i] = fold
+	}
+	return folds, warnings, nil
 }
 
 func (e *Evaluator) tell(event Event) {
@@ -136,7 +183,7 @@ func (e *Evaluator) extractor(phase train.Phase) *feature.Extractor {
 	}}
 }
 
-// crossValidate gives the logits of each photo by the layer that was trained without its fold.
+// crossValidate gives the logits of each photo by the layer that was trained without its fold, nil for those of copies.
 func (e *Evaluator) crossValidate(ctx context.Context, p Params, f *train.Featured, views [][][]float32, folds []int, r *Report) ([][]float32, error) {
 	logits := make([][]float32, len(f.Photos))
 	r.Folds = make([]Fold, p.Folds)
@@ -153,6 +200,9 @@ func (e *Evaluator) crossValidate(ctx context.Context, p Params, f *train.Featur
 			var tested []int
 			for i, photo := range f.Photos {
 				if folds[i] == fold {
+					if isCopy(photo) {
+						continue
+					}
 					job.Test.Add(photo.Label, photo.Features)
 					tested = append(tested, i)
 					continue
@@ -182,13 +232,16 @@ func (e *Evaluator) crossValidate(ctx context.Context, p Params, f *train.Featur
 	return logits, group.Wait()
 }
 
-// measure fills in the figures.
+// measure fills in the figures. Copies have no part in them.
 func (r *Report) measure(f *train.Featured, logits [][]float32) {
 	r.ConfusionMatrix = train.NewConfusion(f.Labels)
-	labels := make([]int, len(f.Photos))
+	labels, answers := make([]int, 0, r.Photos), make([][]float32, 0, r.Photos)
 	right := 0
 	for i, photo := range f.Photos {
-		labels[i] = photo.Label
+		if isCopy(photo) {
+			continue
+		}
+		labels, answers = append(labels, photo.Label), append(answers, logits[i])
 		given := train.Best(logits[i])
 		r.ConfusionMatrix.Counts[photo.Label][given]++
 		if given == photo.Label {
@@ -209,7 +262,7 @@ func (r *Report) measure(f *train.Featured, logits [][]float32) {
 		}
 		return 0
 	})
-	_, r.CrossEntropy = train.Accuracy(logits, labels, 1)
+	_, r.CrossEntropy = train.Accuracy(answers, labels, 1)
 	var sum, squares float64
 	for _, fold := range r.Folds {
 		sum += fold.Accuracy
@@ -219,7 +272,7 @@ func (r *Report) measure(f *train.Featured, logits [][]float32) {
 		squares += (fold.Accuracy - r.Accuracy.Mean) * (fold.Accuracy - r.Accuracy.Mean)
 	}
 	r.Accuracy.StandardDeviation = math.Sqrt(squares / float64(len(r.Folds)-1))
-	r.Accuracy.Low, r.Accuracy.High = train.Wilson(right, len(f.Photos))
+	r.Accuracy.Low, r.Accuracy.High = train.Wilson(right, r.Photos)
 	for l, name := range f.Labels {
 		figures := LabelFigures{Label: name}
 		given := 0

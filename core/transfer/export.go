@@ -67,7 +67,7 @@ func export(ctx context.Context, l *curate.Library, file string, o ExportOptions
 	if err := vacant(file, o.Overwrite); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".kaika-export-*")
+	f, err := scratchFile(filepath.Dir(file))
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ const maxRefused = 1000
 // may lie at any one depth. Where the photos came from is taken over, if the list of sources is with them.
 //
 // If dir is missing or empty, the dataset is there at the end with all its photos, or not at all. Photos come into one that is
-// there one by one, those of a label as one step for Undo, and what has come stays.
+// there one by one, all as one step for Undo, and what has come stays.
 //
 // Nothing is written before all labels are known to be possible: else the error is [dataset.ErrLabelName] or
 // [dataset.ErrLabelClash]. It is collect.ErrArchive for an archive that cannot be used, ErrNoPhotos, ErrNoDataset, or the
@@ -82,6 +82,9 @@ func bring(ctx context.Context, from, dir string, o ImportOptions) (*Imported, e
 	dir, empty, err := place(dir)
 	if err != nil {
 		return nil, err
+	}
+	if within(from, dir) {
+		return nil, fmt.Errorf("the dataset %s would lie in the folder that is imported: choose a place outside of it", dir)
 	}
 	i := &importer{ImportOptions: o, source: source, report: Imported{Dataset: dir, New: empty, Reasons: map[picture.Reason]int{}, Refused: []dataset.Skip{}}}
 	if err := i.look(ctx); err != nil {
@@ -111,6 +114,22 @@ func place(dir string) (at string, empty bool, err error) {
 		return at, true, nil
 	}
 	return at, len(entries) == 0, err
+}
+
+// within says whether a path, which need not be there, lies in a folder.
+func within(folder, path string) bool {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return false
+	}
+	if target, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = target
+	}
+	if target, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(target, filepath.Base(path))
+	}
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && rel != "." && filepath.IsLocal(rel)
 }
 
 // An importer does one import.
@@ -187,11 +206,11 @@ func (i *importer) make(ctx context.Context, dir string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), ".kaika-import-*")
+	temp, done, err := scratchDir(filepath.Dir(dir))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	defer func() { err = errors.Join(err, done()) }()
 	stage := filepath.Join(temp, "dataset") // Unlike temp itself it has the rights that the user's folders have.
 	if err := i.checkNew(ctx, stage); err != nil {
 		return err
@@ -252,7 +271,7 @@ func (i *importer) enlarge(ctx context.Context, dir string) (err error) {
 // fill brings the photos into a dataset.
 func (i *importer) fill(ctx context.Context, l collect.Library) error {
 	done := 0
-	landing := &landing{Library: l, known: i.known}
+	landing := &landing{Library: l, known: i.known, batch: curate.NewBatch()}
 	c := collect.Collector{Library: landing, Source: i.source, Observe: func(e collect.Event) {
 		i.refuse(e.Refusal)
 		if e.Request < 0 {
@@ -325,17 +344,18 @@ func (i *importer) check(l *curate.Library) error {
 	return nil
 }
 
-// landing is a dataset that knows where its new photos came from.
+// landing is a dataset that knows where its new photos came from, and takes all of them for one step.
 type landing struct {
 	collect.Library
 
 	known   map[picture.Digest]curate.Source
+	batch   string
 	sourced int
 }
 
 // Add implements collect.Library.
 func (l *landing) Add(ctx context.Context, a curate.Addition) (curate.Photo, error) {
-	a.Name = portable(a.Name)
+	a.Name, a.Batch = portable(a.Name), l.batch
 	source, known := l.known[picture.Sum(a.Data)]
 	if known {
 		a.Source = source

@@ -458,10 +458,11 @@ func TestIntoDataset(t *testing.T) {
 		t.Errorf("there is %q", slices.Sorted(maps.Keys(got)))
 	}
 	l := open(t, to)
-	for range 2 { // A step for each label.
-		if a, err := l.Undo(t.Context()); err != nil || a.Kind != curate.Added || a.Count != 1 {
-			t.Errorf("undone %+v, %v", a, err)
-		}
+	if a, err := l.Undo(t.Context()); err != nil || a.Kind != curate.Added || a.Count != 2 {
+		t.Errorf("undone %+v, %v", a, err)
+	}
+	if a, can := l.CanUndo(); can {
+		t.Errorf("there is another step: %+v", a)
 	}
 	if len(photos(t, to)) != 2 {
 		t.Error("it is not undone")
@@ -723,5 +724,33 @@ func TestMany(t *testing.T) {
 	t.Logf("out in %s, in in %s", exported.Sub(began), time.Since(exported))
 	if !maps.Equal(photos(t, dir), photos(t, to)) {
 		t.Error("they are not the same")
+	}
+}
+
+// TestInside imports a folder into itself, which changes nothing, and into a place inside of it, which would make a label of the
+// dataset.
+func TestInside(t *testing.T) {
+	dir := t.TempDir()
+	write(t, photo(1), dir, "rose", "1.jpg")
+	write(t, photo(2), dir, "lily", "2.jpg")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{filepath.Join(dir, "new"), filepath.Join(link, "new"), filepath.Join(dir, "rose", "deep"), filepath.Join(dir, "rose")} {
+		for _, from := range []string{dir, link} {
+			if _, err := transfer.Import(t.Context(), from, to, transfer.ImportOptions{}); err == nil || !strings.Contains(err.Error(), "outside of it") {
+				t.Errorf("%s into %s: %v", from, to, err)
+			}
+		}
+	}
+	if r, err := transfer.Import(t.Context(), dir, link, transfer.ImportOptions{}); err != nil || r.Added != 0 || r.Duplicates != 2 {
+		t.Errorf("into itself: %+v, %v", r, err)
+	}
+	if r, err := transfer.Import(t.Context(), dir, dir+"..2", transfer.ImportOptions{}); err != nil || r.Added != 2 {
+		t.Errorf("beside it: %+v, %v", r, err)
+	}
+	if len(photos(t, dir)) != 2 {
+		t.Errorf("there is %q", photos(t, dir))
 	}
 }

@@ -77,6 +77,8 @@ func (s *Server) flickr(w http.ResponseWriter, r *http.Request, base string) {
 		fail(w, 111, fmt.Sprintf("Format %q not found", args.Get("format")))
 	case method == "flickr.photos.search":
 		s.search(w, args, base)
+	case method == "flickr.photos.getInfo":
+		s.info(w, args.Get("photo_id"))
 	case method == "flickr.photos.licenses.getInfo":
 		var b strings.Builder
 		b.WriteString(`<rsp stat="ok">` + "\n<licenses>\n")
@@ -145,6 +147,47 @@ func (s *Server) search(w http.ResponseWriter, args url.Values, base string) {
 	answer(w, b.String())
 }
 
+// info answers flickr.photos.getInfo.
+func (s *Server) info(w http.ResponseWriter, id string) {
+	for i := range s.Photos {
+		switch p := &s.Photos[i]; {
+		case p.ID != id || p.Deleted:
+		case p.Private:
+			fail(w, 2, "Permission denied")
+			return
+		default:
+			answer(w, p.details())
+			return
+		}
+	}
+	fail(w, 1, fmt.Sprintf("Photo %q not found (invalid ID)", id))
+}
+
+// details are what flickr.photos.getInfo says of a photo.
+func (p *Photo) details() string {
+	media := "photo"
+	if p.Video {
+		media = "video"
+	}
+	safety := 0
+	if p.Unsafe {
+		safety = 2
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `<rsp stat="ok">`+"\n"+`<photo id="%s" secret="0123456789" server="65535" farm="66" dateuploaded="%d" isfavorite="0" license="%d" safety_level="%d" rotation="0" views="7" media="%s">`+"\n",
+		escape(p.ID), p.Posted.Unix(), p.License, safety, media)
+	fmt.Fprintf(&b, `	<owner nsid="%s" username="%s" realname="" location="" iconserver="0" iconfarm="0" path_alias="" />`+"\n", escape(p.Owner), escape(p.OwnerName))
+	fmt.Fprintf(&b, "\t<title>%s</title>\n\t<description />\n", escape(p.Title))
+	b.WriteString(`	<visibility ispublic="1" isfriend="0" isfamily="0" />` + "\n")
+	fmt.Fprintf(&b, `	<dates posted="%d" taken="%s" takengranularity="0" takenunknown="0" lastupdate="%d" />`+"\n", p.Posted.Unix(), p.Taken.Format(time.DateTime), p.Posted.Unix())
+	b.WriteString("\t<editability cancomment=\"0\" canaddmeta=\"0\" />\n\t<comments>0</comments>\n\t<notes />\n\t<tags>\n")
+	for n, tag := range p.Tags {
+		fmt.Fprintf(&b, `		<tag id="%d" author="%s" raw="%s">%s</tag>`+"\n", n, escape(p.Owner), escape(tag), escape(tag))
+	}
+	fmt.Fprintf(&b, "\t</tags>\n\t<urls>\n\t\t<url type=\"photopage\">https://www.flickr.com/photos/%s/%s/</url>\n\t</urls>\n</photo>\n</rsp>\n", escape(p.Owner), escape(p.ID))
+	return b.String()
+}
+
 // split gives the parts of a list with commas.
 func split(list string) []string {
 	var parts []string
@@ -168,7 +211,7 @@ func (p *Photo) matches(args url.Values, tags, licenses []string) bool {
 	if len(licenses) > 0 && !slices.Contains(licenses, strconv.Itoa(p.License)) {
 		return false
 	}
-	if p.Video && args.Get("media") == "photos" || p.Unsafe && args.Get("safe_search") != "3" {
+	if p.Deleted || p.Private || p.Video && args.Get("media") == "photos" || p.Unsafe && args.Get("safe_search") != "3" {
 		return false
 	}
 	if from, ok := moment(args.Get("min_upload_date")); ok && p.Posted.Before(from) {

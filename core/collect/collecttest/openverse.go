@@ -36,7 +36,7 @@ func (p *Photo) terms() (terms, version string) {
 	return parts[1], parts[2]
 }
 
-// openverse answers a search of Openverse's images.
+// openverse answers for Openverse's images: a search, a question about one, or about the sources.
 func (s *Server) openverse(w http.ResponseWriter, r *http.Request, base string) {
 	s.count("openverse")
 	s.mu.Lock()
@@ -60,6 +60,10 @@ func (s *Server) openverse(w http.ResponseWriter, r *http.Request, base string) 
 		return
 	}
 
+	if below := strings.TrimPrefix(r.URL.Path, OpenversePath); below != "" {
+		s.one(w, strings.TrimSuffix(below, "/"), base)
+		return
+	}
 	args := r.URL.Query()
 	size, page, depth := number(args, "page_size", openverseSize), number(args, "page", 1), s.Depth
 	if depth == 0 {
@@ -83,7 +87,26 @@ func (s *Server) openverse(w http.ResponseWriter, r *http.Request, base string) 
 	body := map[string]any{
 		"result_count": count, "page_count": min((count+size-1)/size, openverseDepth), "page_size": size, "page": page, "results": results,
 	}
-	text, err := json.Marshal(body)
+	say(w, body)
+}
+
+// one answers a question about one image, or about the sources.
+func (s *Server) one(w http.ResponseWriter, id, base string) {
+	if id == "stats" {
+		say(w, []map[string]any{{"source_name": "flickr", "display_name": "Flickr", "source_url": "https://www.flickr.com", "logo_url": nil, "media_count": len(s.Photos)}})
+		return
+	}
+	for i := range s.Photos {
+		if p := &s.Photos[i]; p.openverseID() == id && p.shown() {
+			say(w, p.result(base))
+			return
+		}
+	}
+	detail(w, http.StatusNotFound, "No Image matches the given query.")
+}
+
+func say(w http.ResponseWriter, what any) {
+	text, err := json.Marshal(what)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -105,25 +128,38 @@ func (s *Server) results(args url.Values, from, size int, base string) (results 
 	results = []map[string]any{}
 	for i := range s.Photos {
 		p := &s.Photos[i]
-		terms, version := p.terms()
-		if terms == "" || len(wanted) > 0 && !slices.Contains(wanted, terms) || len(sources) > 0 && !slices.Contains(sources, "flickr") ||
-			p.Unsafe && args.Get("mature") != "true" || p.Video || !p.hasText(args.Get("q")) {
+		terms, _ := p.terms()
+		if !p.shown() || len(wanted) > 0 && !slices.Contains(wanted, terms) || len(sources) > 0 && !slices.Contains(sources, "flickr") ||
+			p.Unsafe && args.Get("mature") != "true" || !p.hasText(args.Get("q")) {
 			continue
 		}
-		if count++; count <= from || count > from+size {
-			continue
+		if count++; count > from && count <= from+size {
+			results = append(results, p.result(base))
 		}
-		width, height := p.fit(sizes["b"])
-		id := fmt.Sprintf("00000000-0000-4000-8000-%012s", p.ID)
-		results = append(results, map[string]any{
-			"id": id, "title": p.Title, "indexed_on": p.Posted.Format(time.RFC3339),
-			"foreign_landing_url": "https://www.flickr.com/photos/" + p.Owner + "/" + p.ID,
-			"url":                 base + p.path("b"), "creator": p.OwnerName, "creator_url": "https://www.flickr.com/photos/" + p.Owner,
-			"license": terms, "license_version": version, "license_url": licenses[p.License].url, "provider": "flickr", "source": "flickr",
-			"category": nil, "filesize": nil, "filetype": "jpg", "tags": []any{}, "attribution": "", "fields_matched": []any{}, "mature": p.Unsafe,
-			"height": height, "width": width, "thumbnail": base + OpenversePath + id + "/thumb/",
-			"detail_url": base + OpenversePath + id + "/", "related_url": base + OpenversePath + id + "/related/", "unstable__sensitivity": []any{},
-		})
 	}
 	return results, count
+}
+
+// shown reports whether Openverse has a photo.
+func (p *Photo) shown() bool {
+	terms, _ := p.terms()
+	return terms != "" && !p.Video && !p.Deleted && !p.Private
+}
+
+func (p *Photo) openverseID() string { return fmt.Sprintf("00000000-0000-4000-8000-%012s", p.ID) }
+
+// result is what Openverse says of a photo.
+func (p *Photo) result(base string) map[string]any {
+	terms, version := p.terms()
+	width, height := p.fit(sizes["b"])
+	id := p.openverseID()
+	return map[string]any{
+		"id": id, "title": p.Title, "indexed_on": p.Posted.Format(time.RFC3339),
+		"foreign_landing_url": "https://www.flickr.com/photos/" + p.Owner + "/" + p.ID,
+		"url":                 base + p.path("b"), "creator": p.OwnerName, "creator_url": "https://www.flickr.com/photos/" + p.Owner,
+		"license": terms, "license_version": version, "license_url": licenses[p.License].url, "provider": "flickr", "source": "flickr",
+		"category": nil, "filesize": nil, "filetype": "jpg", "tags": []any{}, "attribution": "", "fields_matched": []any{}, "mature": p.Unsafe,
+		"height": height, "width": width, "thumbnail": base + OpenversePath + id + "/thumb/",
+		"detail_url": base + OpenversePath + id + "/", "related_url": base + OpenversePath + id + "/related/", "unstable__sensitivity": []any{},
+	}
 }

@@ -37,6 +37,8 @@ type Photo struct {
 	Width, Height int   // Of the original, in pixels.
 	Video         bool  // It is none, but a film.
 	Unsafe        bool  // Not for everybody to see.
+	Deleted       bool  // Not there any more: no search finds it, and who asks about it is told so.
+	Private       bool  // There, but for its owner's friends only.
 	Class, Seed   int   // Of its picture: picturetest.Flower.
 	Always        Fault // What goes wrong each time with its picture.
 }
@@ -133,7 +135,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if fault := s.fault(r); fault == OK || !fault.api(w, r) {
 			s.flickr(w, r, base)
 		}
-	case r.URL.Path == OpenversePath:
+	case strings.HasPrefix(r.URL.Path, OpenversePath):
 		if fault := s.fault(r); fault == OK || !fault.api(w, r) {
 			s.openverse(w, r, base)
 		}

@@ -172,3 +172,71 @@ func TestFaultsAreTheSameInEachRun(t *testing.T) {
 		t.Error("the runs differ")
 	}
 }
+
+func TestOnePhoto(t *testing.T) {
+	photos := collecttest.Photos("rose", 4, 64)
+	photos[1].Deleted, photos[2].Private = true, true
+	photos[0].License, photos[3].License = 4, 4
+	base := collecttest.Start(t, &collecttest.Server{Key: "k", Secret: "SECRET", Photos: photos})
+	info := func(id, signature string) (r struct {
+		Err struct {
+			Code int `xml:"code,attr"`
+		} `xml:"err"`
+		Photo struct {
+			ID      string `xml:"id,attr"`
+			License string `xml:"license,attr"`
+			Owner   struct {
+				ID string `xml:"nsid,attr"`
+			} `xml:"owner"`
+			Title      string `xml:"title"`
+			Visibility struct {
+				Public string `xml:"ispublic,attr"`
+			} `xml:"visibility"`
+		} `xml:"photo"`
+	},
+	) {
+		t.Helper()
+		query := url.Values{"method": {"flickr.photos.getInfo"}, "api_key": {"k"}, "photo_id": {id}}
+		if signature != "" {
+			query.Set("api_sig", signature)
+		}
+		status, body := get(t, base+collecttest.FlickrPath+"?"+query.Encode())
+		if err := xml.Unmarshal(body, &r); err != nil || status != http.StatusOK {
+			t.Fatalf("%d %s: %v", status, body, err)
+		}
+		return r
+	}
+	sign := func(id string) string {
+		return fmt.Sprintf("%x", md5.Sum([]byte("SECRETapi_keykmethodflickr.photos.getInfophoto_id"+id)))
+	}
+	for id, code := range map[string]int{photos[0].ID: 0, photos[1].ID: 1, photos[2].ID: 2, photos[3].ID: 0, "7": 1, "": 1} {
+		if r := info(id, sign(id)); r.Err.Code != code {
+			t.Errorf("%q gave %+v", id, r)
+		}
+	}
+	if r := info(photos[0].ID, sign(photos[0].ID)); r.Photo.ID != photos[0].ID || r.Photo.License != "4" || r.Photo.Owner.ID != photos[0].Owner ||
+		r.Photo.Title != photos[0].Title || r.Photo.Visibility.Public != "1" {
+		t.Errorf("got %+v", r)
+	}
+	for signature, code := range map[string]int{"": 97, "00": 96, sign("7"): 96} {
+		if r := info(photos[0].ID, signature); r.Err.Code != code || r.Photo.ID != "" {
+			t.Errorf("the signature %q gave %+v", signature, r)
+		}
+	}
+	for id, want := range map[string]int{photos[0].ID: http.StatusOK, photos[1].ID: http.StatusNotFound, photos[2].ID: http.StatusNotFound, "7": http.StatusNotFound} {
+		if status, body := get(t, fmt.Sprintf("%s%s00000000-0000-4000-8000-%012s/", base, collecttest.OpenversePath, id)); status != want {
+			t.Errorf("Openverse said of %s %d %s", id, status, body)
+		}
+	}
+	if status, body := get(t, base+collecttest.OpenversePath+"stats/"); status != http.StatusOK || !bytes.Contains(body, []byte(`"source_name":"flickr"`)) {
+		t.Errorf("Openverse's sources are %d %s", status, body)
+	}
+	query := url.Values{"method": {"flickr.photos.search"}, "api_key": {"k"}, "text": {"rose"}}
+	query.Set("api_sig", fmt.Sprintf("%x", md5.Sum([]byte("SECRETapi_keykmethodflickr.photos.searchtextrose"))))
+	if r := ask(t, base, query.Encode()); len(r.Photos.Photo) != 2 {
+		t.Errorf("a search found %+v", r)
+	}
+	if status, body := get(t, base+collecttest.OpenversePath+"?q=rose"); status != http.StatusOK || !bytes.Contains(body, []byte(`"result_count":2`)) {
+		t.Errorf("Openverse found %d %s", status, body)
+	}
+}
