@@ -35,23 +35,30 @@ type wanted struct {
 // secrets gives the place where keys are kept.
 func secrets() *secret.Store { return secret.Open(filepath.Join(xdg.ConfigHome, "kaika")) }
 
-// flickr gives Flickr with the user's key: that of the environment, or the one that is kept.
-func (e *environment) flickr(ctx context.Context, w wanted) (*collect.Flickr, error) {
+// flickrKey gives the user's key of Flickr: that of the environment, or the one that is kept.
+func flickrKey(ctx context.Context) (secret.Credentials, error) {
 	key := secret.Credentials{Key: secret.New(os.Getenv(flickrKeyVariable)), Secret: secret.New(os.Getenv(flickrSecretVariable))}
-	if none := (secret.Text{}); key.Key == none || key.Secret == none {
-		var err error
-		if key, _, err = secrets().Find(ctx, secret.Flickr); errors.Is(err, secret.ErrNone) {
-			return nil, fmt.Errorf("%w. Enter one in the window's settings, or set %s and %s; openverse needs none",
-				errors.Join(collect.ErrNoKey, err), flickrKeyVariable, flickrSecretVariable)
-		} else if err != nil {
-			return nil, err
-		}
+	if !key.Key.Empty() && !key.Secret.Empty() {
+		return key, nil
+	}
+	key, _, err := secrets().Find(ctx, secret.Flickr)
+	if errors.Is(err, secret.ErrNone) {
+		return key, fmt.Errorf("%w. Enter one in the window's settings, or set %s and %s; openverse needs none",
+			errors.Join(collect.ErrNoKey, err), flickrKeyVariable, flickrSecretVariable)
+	}
+	return key, err
+}
+
+// flickr gives Flickr with the user's key.
+func (e *environment) flickr(ctx context.Context, w wanted) (*collect.Flickr, error) {
+	key, err := flickrKey(ctx)
+	if err != nil {
+		return nil, err
 	}
 	f := &collect.Flickr{
 		Key: key.Key, Secret: key.Secret, Terms: w.terms, ExcludeWords: w.excludeWords, ExcludeTags: w.excludeTags,
 		Unsafe: w.unsafe, MinSide: w.minSide, Web: collect.Web{Log: e.log},
 	}
-	var err error
 	f.Endpoint, f.ImageHosts, f.Web.Unpaced, err = standIn(flickrVariable)
 	return f, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -18,6 +19,7 @@ import (
 	_ "kaika/app/locale" // Before Fyne, see there.
 	"kaika/assets"
 	"kaika/core/classify"
+	source "kaika/core/collect"
 	"kaika/core/dataset"
 	"kaika/core/experiment"
 	"kaika/core/secret"
@@ -26,6 +28,7 @@ import (
 	"kaika/core/trained"
 	"kaika/model"
 	"kaika/ui"
+	"kaika/ui/collect"
 	"kaika/ui/retrain"
 )
 
@@ -68,7 +71,8 @@ func (e *environment) window(ctx context.Context) error {
 		},
 		Experiments: &experiment.Store{Dir: filepath.Join(xdg.DataHome, "kaika", "runs"), Log: e.log},
 		Thumbs:      thumbs,
-		Secrets:     secret.Open(filepath.Join(xdg.ConfigHome, "kaika")),
+		Secrets:     secrets(),
+		Services:    e.services(),
 		FetchExample: func(ctx context.Context, dir string, progress func(done, total int64)) error {
 			return dataset.FetchExample(ctx, example, dir, dataset.ExampleOptions{
 				CacheDir: filepath.Join(cacheDir(), "downloads"), Progress: progress,
@@ -131,6 +135,34 @@ func (e *environment) listen(ctx context.Context) (end func()) {
 
 // started is when the program began, nearly.
 var started = time.Now()
+
+// services gives the services that the Collect tab searches.
+func (e *environment) services() []collect.Service {
+	findKey := func(ctx context.Context) error {
+		_, err := flickrKey(ctx)
+		if err != nil && !errors.Is(err, secret.ErrNone) {
+			err = fmt.Errorf("%w: %w", collect.ErrKeyUnread, err)
+		}
+		return err
+	}
+	openverse := slices.DeleteFunc(source.AllTerms(), func(t source.Terms) bool {
+		return slices.Contains([]source.Terms{source.NoKnownCopyright, source.USGovernment, source.AllRightsReserved}, t)
+	})
+	return []collect.Service{{
+		Kind: fromFlickr, Name: "Flickr", Licenses: source.AllTerms(), FindKey: findKey,
+		Open: func(ctx context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
+			if err := findKey(ctx); err != nil {
+				return nil, err
+			}
+			return e.flickr(ctx, wanted{terms: licenses, minSide: minSide})
+		},
+	}, {
+		Kind: fromOpenverse, Name: "Openverse", Licenses: openverse,
+		Open: func(_ context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
+			return e.openverse(wanted{terms: licenses, minSide: minSide})
+		},
+	}}
+}
 
 // firstExample gives the example dataset, from the user's mirror if there is one.
 func firstExample() (dataset.Example, error) {

@@ -9,14 +9,14 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
-	"fyne.io/fyne/v2/storage"
+	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"kaika/core/dataset"
 	"kaika/core/job"
 	"kaika/ui/widgets"
+	"kaika/ui/widgets/filepicker"
 )
 
 // jobExample is the kind of the job that loads the example dataset.
@@ -31,80 +31,68 @@ func (f *Frame) chooseDataset() {
 
 // chooseFolder asks for a folder, beginning beside the dataset at work.
 func (f *Frame) chooseFolder(chosen func(dir string)) {
-	d := dialog.NewFolderOpen(func(uri fyne.ListableURI, err error) {
-		switch {
-		case err != nil:
-			widgets.ShowError(f.window, f.tx, f.tx.T("frame.choose.failed"), err)
-		case uri != nil:
-			chosen(uri.Path())
-		}
-	}, f.window)
 	start := f.p.Pictures
 	if f.session.library != nil {
 		start = filepath.Dir(f.session.library.Dir())
 	}
-	if at, err := storage.ListerForURI(storage.NewFileURI(start)); err == nil {
-		d.SetLocation(at)
-	}
-	d.SetTitleText(f.tx.T("frame.choose.title"))
-	d.Resize(widgets.Fit(f.window, 900, 640))
-	d.Show()
+	filepicker.Show(filepicker.Params{
+		Window: f.window, Texts: f.tx, Dispatch: f.p.Dispatch, Beside: f.work.Go,
+		Title: f.tx.T("frame.choose.title"), Act: f.tx.T("frame.choose.act"), Want: filepicker.Folder, Start: start, Chosen: chosen,
+	})
 }
 
 // newDataset asks for a name, a place and labels, makes a dataset, and then does what comes next.
 func (f *Frame) newDataset(next func()) {
 	tx := f.tx
-	name := widget.NewEntry()
+	name, parent, labels := widgets.NewEntry(), widgets.NewEntry(), widgets.NewMultiLineEntry()
 	name.SetPlaceHolder(tx.T("frame.new.name.hint"))
-	name.Validator = func(text string) error {
-		text = strings.TrimSpace(text)
-		if text == "" || strings.ContainsAny(text, `/\`) || strings.HasPrefix(text, ".") {
-			return errors.New(tx.T("frame.new.name.bad"))
-		}
-		return nil
-	}
-	parent := widget.NewEntry()
 	parent.SetText(f.p.Pictures)
-	browse := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { f.chooseFolder(parent.SetText) })
-	labels := newLabelsEntry()
 	labels.SetPlaceHolder(tx.T("frame.new.labels.hint"))
 	labels.SetMinRowsVisible(4)
-	labels.Validator = func(text string) error {
-		for _, label := range lines(text) {
-			if err := checkLabel(label); err != nil {
-				return errors.New(tx.T("frame.new.labels.bad", "Label", label))
-			}
-		}
-		return nil
-	}
-	d := dialog.NewForm(tx.T("frame.new.title"), tx.T("frame.new.create"), tx.T("kit.cancel"), []*widget.FormItem{
-		widget.NewFormItem(tx.T("frame.new.name"), name),
-		widget.NewFormItem(tx.T("frame.new.place"), container.NewBorder(nil, nil, nil, browse, parent)),
-		{Text: tx.T("frame.new.labels"), Widget: labels, HintText: tx.T("frame.new.labels.more")},
-	}, func(create bool) {
-		if !create {
-			return
-		}
-		f.session.Create(filepath.Join(parent.Text, strings.TrimSpace(name.Text)), lines(labels.Text))
+	browse := widgets.NewButton("", theme.FolderOpenIcon(), func() { f.chooseFolder(parent.SetText) })
+	hint := widgets.NewText(tx.T("frame.new.labels.more"))
+	form := container.New(layout.NewFormLayout(),
+		widget.NewLabel(tx.T("frame.new.name")), name,
+		widget.NewLabel(tx.T("frame.new.place")), container.NewBorder(nil, nil, nil, browse, parent),
+		widget.NewLabel(tx.T("frame.new.labels")), labels,
+	)
+	d := widgets.NewDialog(f.window, tx.T("frame.new.title"), tx.T("kit.cancel"), container.NewVBox(form, hint), 560, 0)
+	create := d.SetAccept(tx.T("frame.new.create"), theme.ConfirmIcon(), func() {
+		f.session.Create(filepath.Join(strings.TrimSpace(parent.Text), strings.TrimSpace(name.Text)), lines(labels.Text))
 		next()
-	}, f.window)
-	d.Resize(widgets.Fit(f.window, 560, 420))
-	d.Show()
-	f.window.Canvas().Focus(name)
+	})
+	check := func(string) {
+		problem := f.newProblem(name.Text, parent.Text, labels.Text)
+		create.Enable()
+		hint.Importance, hint.Text = widget.MediumImportance, tx.T("frame.new.labels.more")
+		if problem != "" {
+			create.Disable()
+		}
+		if problem != "" && name.Text != "" { // Before anything was typed, nothing is wrong with it.
+			hint.Importance, hint.Text = widget.DangerImportance, problem
+		}
+		hint.Refresh()
+	}
+	name.OnChanged, parent.OnChanged, labels.OnChanged = check, check, check
+	check("")
+	d.Open(name)
 }
 
-// labelsEntry takes labels, one on each line. Tab leaves it as it leaves other entries.
-type labelsEntry struct{ widget.Entry }
-
-func newLabelsEntry() *labelsEntry {
-	e := &labelsEntry{}
-	e.MultiLine, e.Wrapping = true, fyne.TextWrapOff
-	e.ExtendBaseWidget(e)
-	return e
+// newProblem says what is wrong with the name, the place or the labels of a new dataset, or nothing.
+func (f *Frame) newProblem(name, parent, labels string) string {
+	if name = strings.TrimSpace(name); name == "" || strings.ContainsAny(name, `/\`) || strings.HasPrefix(name, ".") {
+		return f.tx.T("frame.new.name.bad")
+	}
+	if !filepath.IsAbs(strings.TrimSpace(parent)) {
+		return f.tx.T("frame.new.place.bad")
+	}
+	for _, label := range lines(labels) {
+		if err := checkLabel(label); err != nil {
+			return f.tx.T("frame.new.labels.bad", "Label", label)
+		}
+	}
+	return ""
 }
-
-// AcceptsTab implements fyne.Tabbable.
-func (*labelsEntry) AcceptsTab() bool { return false }
 
 // checkLabel tells whether a folder can have this name and be a label.
 func checkLabel(name string) error {
@@ -131,15 +119,8 @@ func lines(text string) []string {
 // fetchExample loads the example dataset into the user's folder of pictures and opens it.
 func (f *Frame) fetchExample() {
 	dir := filepath.Join(f.p.Pictures, f.p.Example.Name)
-	question := dialog.NewConfirm(f.tx.T("frame.example.title"), f.tx.T("frame.example.text",
-		"Size", f.tx.Bytes(f.p.Example.Bytes), "Folder", dir, "License", f.p.Example.Licence), func(yes bool) {
-		if yes {
-			f.loadExample(dir)
-		}
-	}, f.window)
-	question.SetConfirmText(f.tx.T("frame.example.yes"))
-	question.SetDismissText(f.tx.T("kit.cancel"))
-	question.Show()
+	widgets.Confirm(f.window, f.tx, f.tx.T("frame.example.title"), f.tx.T("frame.example.text",
+		"Size", f.tx.Bytes(f.p.Example.Bytes), "Folder", dir, "License", f.p.Example.Licence), f.tx.T("frame.example.yes"), func() { f.loadExample(dir) })
 }
 
 func (f *Frame) loadExample(dir string) {
@@ -239,29 +220,27 @@ func (f *Frame) askAboutFolder(dir string) {
 	tx := f.tx
 	text := widget.NewLabel(tx.T("frame.drop.text", "Folder", dir))
 	text.Wrapping = fyne.TextWrapBreak
-	var d *dialog.CustomDialog
-	choice := func(title string, icon fyne.Resource, do func()) *widget.Button {
-		b := widget.NewButtonWithIcon(title, icon, func() {
-			d.Hide()
+	choices := container.NewVBox(text)
+	d := widgets.NewDialog(f.window, filepath.Base(dir), tx.T("kit.cancel"), choices, 480, 0)
+	choice := func(title string, icon fyne.Resource, do func()) *widgets.Button {
+		b := widgets.NewButton(title, icon, func() {
+			d.Close()
 			do()
 		})
 		b.Alignment = widget.ButtonAlignLeading
+		choices.Add(b)
 		return b
 	}
 	open := choice(tx.T("frame.drop.open"), theme.FolderOpenIcon(), func() { f.session.Open(dir) })
 	open.Importance = widget.HighImportance
-	choices := container.NewVBox(text, open)
 	if f.session.library != nil {
-		choices.Add(choice(tx.T("frame.drop.import", "Dataset", filepath.Base(f.session.library.Dir())), theme.DownloadIcon(), func() { f.importPhotos(dir) }))
+		choice(tx.T("frame.drop.import", "Dataset", filepath.Base(f.session.library.Dir())), theme.DownloadIcon(), func() { f.importPhotos(dir) })
 	}
-	choices.Add(choice(tx.T("frame.drop.classify"), theme.SearchIcon(), func() {
+	choice(tx.T("frame.drop.classify"), theme.SearchIcon(), func() {
 		f.Select(tabClassify)
 		f.classify.Drop([]string{dir})
-	}))
-	d = dialog.NewCustom(filepath.Base(dir), tx.T("kit.cancel"), choices, f.window)
-	d.Resize(widgets.Fit(f.window, 480, 240))
-	d.Show()
-	f.window.Canvas().Focus(open)
+	})
+	d.Open(open)
 }
 
 // importPhotos lists a folder or an archive in the Collect tab. Without a dataset one is made first.

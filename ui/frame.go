@@ -9,7 +9,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -75,6 +74,9 @@ type Frame struct {
 	told    *curate.Library // What the tabs were told.
 	opened  bool            // A dataset, or the user went on without one: no more greeting.
 	closing bool
+
+	question     *widgets.Dialog // Whether to close while a job runs; nil while it is not asked.
+	questionText *widgets.Text
 }
 
 // New makes the window and shows nothing yet.
@@ -119,7 +121,7 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 	f.window.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { f.dropped(uris) })
 	f.window.SetCloseIntercept(f.askToClose)
 	f.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
-		if e.Name == fyne.KeyF1 {
+		if !widgets.TypedKey(f.window, e) && e.Name == fyne.KeyF1 && f.window.Canvas().Overlays().Top() == nil {
 			f.showHelp()
 		}
 	})
@@ -308,14 +310,11 @@ func (f *Frame) greeting() fyne.CanvasObject {
 	icon := widget.NewIcon(f.p.App.Icon())
 	title := widget.NewLabelWithStyle(f.tx.T("frame.greeting.title"), fyne.TextAlignCenter, fyne.TextStyle{Bold: true})
 	title.SizeName = theme.SizeNameHeadingText
-	words := widget.NewLabelWithStyle(f.tx.T("frame.greeting.text"), fyne.TextAlignCenter, fyne.TextStyle{})
-	words.Wrapping = fyne.TextWrapWord
+	words := widgets.NewCenteredText(f.tx.T("frame.greeting.text"))
 	way := func(icon fyne.Resource, title, text string, do func()) fyne.CanvasObject {
 		button := widget.NewButtonWithIcon(title, icon, do)
 		button.Importance = widget.HighImportance
-		label := widget.NewLabelWithStyle(text, fyne.TextAlignCenter, fyne.TextStyle{})
-		label.Wrapping = fyne.TextWrapWord
-		return widget.NewCard("", "", container.NewVBox(button, label))
+		return widget.NewCard("", "", container.NewVBox(button, widgets.NewCenteredText(text)))
 	}
 	ways := container.NewGridWithColumns(3,
 		way(theme.FolderOpenIcon(), f.tx.T("frame.greeting.open"), f.tx.T("frame.greeting.open.text"), f.chooseDataset),
@@ -333,27 +332,58 @@ func (f *Frame) greeting() fyne.CanvasObject {
 
 // askToClose closes the window, after a question while a job runs.
 func (f *Frame) askToClose() {
-	if f.closing {
+	words := f.unfinished()
+	switch {
+	case f.closing || f.question != nil:
 		return
-	}
-	kind := ""
-	for _, r := range []*job.Runner{f.jobs, f.answers} {
-		if s := r.State(); s.Running {
-			kind = s.Kind
-		}
-	}
-	if kind == "" {
+	case words == "":
 		f.close()
 		return
 	}
-	d := dialog.NewConfirm(f.tx.T("frame.close.title"), f.tx.T("frame.close.text", "Job", f.status.title(kind)), func(yes bool) {
-		if yes {
-			f.close()
+	f.questionText = widgets.NewText(words)
+	f.question = widgets.NewDialog(f.window, f.tx.T("frame.close.title"), f.tx.T("frame.close.no"), f.questionText, 460, 0)
+	f.question.SetIcon(theme.QuestionIcon())
+	f.question.SetDanger(f.tx.T("frame.close.yes"), f.close)
+	f.question.SetOnClosed(func() { f.question = nil })
+	f.question.Open(nil)
+}
+
+// askAgain mends the question whether to close after a job has begun or ended: when none runs any more there is nothing
+// to ask. The window stays, because nobody said yes.
+func (f *Frame) askAgain() {
+	if f.question == nil {
+		return
+	}
+	words := f.unfinished()
+	if words == "" {
+		f.question.Close()
+		return
+	}
+	f.questionText.SetText(words)
+	f.question.Fit()
+}
+
+// unfinished says what becomes of the jobs that run if the window closes now; nothing where none runs.
+func (f *Frame) unfinished() string {
+	tx := f.tx
+	var words []string
+	for _, r := range []*job.Runner{f.jobs, f.answers} {
+		s := r.State()
+		switch {
+		case !s.Running:
+		case s.Kind == "retrain":
+			words = append(words, tx.T("frame.close.retrain"))
+		case s.Kind == "collect":
+			words = append(words, tx.T("frame.close.collect"))
+		case s.Kind == "classify":
+			words = append(words, tx.T("frame.close.classify"))
+		case s.Kind == "fetch_base" || s.Kind == jobExample:
+			words = append(words, tx.T("frame.close.download", "Job", f.status.title(s.Kind)))
+		default:
+			words = append(words, tx.T("frame.close.other", "Job", f.status.title(s.Kind)))
 		}
-	}, f.window)
-	d.SetConfirmText(f.tx.T("frame.close.yes"))
-	d.SetDismissText(f.tx.T("frame.close.no"))
-	d.Show()
+	}
+	return tx.Sentences(words...)
 }
 
 // close ends the work beside, and then the window: a job needs a moment to put away what it has done.

@@ -27,6 +27,7 @@ import (
 	"kaika/core/train"
 	"kaika/core/trained"
 	"kaika/ui/retrain"
+	"kaika/ui/widgets"
 )
 
 // stillTrainer has base models and trains nothing.
@@ -135,7 +136,11 @@ func (o *opened) texts() string {
 		switch c := c.(type) {
 		case *widget.Label:
 			fmt.Fprintln(&b, c.Text)
+		case *widgets.Text:
+			fmt.Fprintln(&b, c.Text)
 		case *widget.Button:
+			fmt.Fprintln(&b, c.Text)
+		case *widgets.Button:
 			fmt.Fprintln(&b, c.Text)
 		case *canvas.Text:
 			fmt.Fprintln(&b, c.Text)
@@ -147,9 +152,17 @@ func (o *opened) texts() string {
 func (o *opened) tap(text string) {
 	o.t.Helper()
 	for _, c := range o.objects() {
-		if b, ok := c.(*widget.Button); ok && b.Text == text {
-			test.Tap(b)
-			return
+		switch b := c.(type) {
+		case *widget.Button:
+			if b.Text == text {
+				test.Tap(b)
+				return
+			}
+		case *widgets.Button:
+			if b.Text == text {
+				test.Tap(b)
+				return
+			}
 		}
 	}
 	o.t.Fatalf("there is no button %q among %q", text, o.texts())
@@ -270,6 +283,148 @@ func TestCloses(t *testing.T) {
 	<-stopped
 	if got := savedSize(o.p.App.Preferences().String(prefSize)); got.Width < 640 || got.Height < 480 {
 		t.Errorf("the size that was kept is %v", got)
+	}
+}
+
+// TestCloseQuestion asks to close while jobs run, which then end by themselves.
+func TestCloseQuestion(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "en"})
+	closed := false
+	o.window.SetOnClosed(func() { closed = true })
+	begin := func(r *job.Runner, kind string) (end func()) {
+		ended := make(chan struct{})
+		if err := r.Start(kind, func(context.Context, func(job.Progress)) error { <-ended; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return func() { close(ended) }
+	}
+	asks := func() bool { return strings.Contains(o.texts(), "Work is going on") }
+	endClassify, endRetrain := begin(o.answers, "classify"), begin(o.jobs, "retrain")
+	o.askToClose()
+	o.askToClose() // The close button again.
+	if n := len(o.window.Canvas().Overlays().List()); n != 1 {
+		t.Fatalf("%d questions are asked", n)
+	}
+	o.sees("gives no model", "the answers are not kept")
+	endRetrain()
+	o.until("the question is about what still runs", func() bool { return !strings.Contains(o.texts(), "gives no model") })
+	o.sees("the answers are not kept")
+	endClassify()
+	o.until("the question is gone", func() bool { return !asks() })
+	if closed || o.closing {
+		t.Error("the window closes though nobody said so")
+	}
+	for kind, word := range map[string]string{
+		"collect": "Photos that have arrived stay", "fetch_base": "goes on from there", jobExample: "goes on from there", "other": "it stops.",
+	} {
+		end := begin(o.jobs, kind)
+		o.askToClose()
+		o.sees(word)
+		o.press(fyne.KeyReturn) // The focus is on going on.
+		if asks() || o.closing {
+			t.Errorf("%s: after Enter the question is there: %v; closing: %v", kind, asks(), o.closing)
+		}
+		end()
+		o.until("the job has ended", func() bool { return !o.jobs.State().Running })
+	}
+	o.askToClose()
+	o.until("the window is closed", func() bool { return closed })
+}
+
+// press presses a key as the driver does.
+func (o *opened) press(key fyne.KeyName) {
+	ev := &fyne.KeyEvent{Name: key}
+	if focused := o.window.Canvas().Focused(); focused != nil {
+		focused.TypedKey(ev)
+		return
+	}
+	o.window.Canvas().OnTypedKey()(ev)
+}
+
+// TestEscape opens each dialog of the frame, and closes it by Escape from each widget that Tab comes to.
+func TestEscape(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o.until("the dataset is open", func() bool { return o.session.library != nil })
+	overlays := o.window.Canvas().Overlays()
+	for name, show := range map[string]func(){
+		"help": o.showHelp, "about": o.showAbout, "new": func() { o.newDataset(func() {}) }, "folder": o.chooseDataset,
+		"drop": func() { o.askAboutFolder(dir) }, "example": o.fetchExample,
+	} {
+		o.window.Canvas().Focus(nil)
+		before := o.window.Canvas().Focused()
+		show()
+		for stop := 0; ; stop++ {
+			if overlays.Top() == nil {
+				t.Fatalf("%s: there is no dialog", name)
+			}
+			for range stop {
+				o.window.Canvas().FocusNext()
+			}
+			o.press(fyne.KeyEscape)
+			if overlays.Top() != nil {
+				t.Errorf("%s: Escape at %T leaves it open", name, o.window.Canvas().Focused())
+				overlays.Remove(overlays.Top())
+			}
+			if stop == 12 {
+				break
+			}
+			show()
+		}
+		if o.window.Canvas().Focused() != before {
+			t.Errorf("%s: afterwards the focus is on %T", name, o.window.Canvas().Focused())
+		}
+	}
+	o.showHelp()
+	o.window.Canvas().Focus(nil)
+	o.press(fyne.KeyEscape)
+	if overlays.Top() != nil {
+		t.Error("without a focus Escape leaves a dialog open")
+	}
+	o.press(fyne.KeyF1)
+	o.press(fyne.KeyF1)
+	if n := len(overlays.List()); n != 1 {
+		t.Errorf("F1 twice opens %d dialogs", n)
+	}
+}
+
+// TestNewDataset makes a dataset by the keyboard alone.
+func TestNewDataset(t *testing.T) {
+	o := open(t, map[string]string{prefLanguage: "en"})
+	next := false
+	o.newDataset(func() { next = true })
+	name, ok := o.window.Canvas().Focused().(*widgets.Entry)
+	if !ok {
+		t.Fatalf("the focus is on %T", o.window.Canvas().Focused())
+	}
+	if strings.Contains(o.texts(), "without slashes") {
+		t.Error("there is a complaint before anything was typed")
+	}
+	o.press(fyne.KeyReturn)
+	name.SetText("a/b")
+	o.sees("without slashes")
+	o.press(fyne.KeyReturn)
+	if next {
+		t.Fatal("a dataset is made of a name with a slash")
+	}
+	name.SetText(" 庭の花 ")
+	o.press(fyne.KeyReturn)
+	o.until("it is open", func() bool { return o.session.library != nil })
+	if !next || filepath.Base(o.session.library.Dir()) != "庭の花" {
+		t.Errorf("made %s; went on: %v", o.session.library.Dir(), next)
+	}
+	for _, c := range []struct{ name, parent, labels, want string }{
+		{"x", "/tmp", "", ""},
+		{"x", "/tmp", "rose\n\n tulip ", ""},
+		{" ", "/tmp", "", "without slashes"},
+		{".x", "/tmp", "", "without slashes"},
+		{"x", "relative", "", "full path"},
+		{"x", "", "", "full path"},
+		{"x", "/tmp", "rose\na/b", "“a/b” cannot be a label"},
+	} {
+		if got := o.newProblem(c.name, c.parent, c.labels); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%q in %q with %q: %q, want %q", c.name, c.parent, c.labels, got, c.want)
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/storage"
@@ -106,27 +105,19 @@ func (f *Frame) showHelp() {
 		content.Add(widget.NewLabelWithStyle(s.title, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}))
 		grid := container.NewGridWithColumns(2)
 		for _, k := range s.keys {
-			what := widget.NewLabel(k[1])
-			what.Wrapping = fyne.TextWrapWord
 			grid.Add(widget.NewLabel(k[0]))
-			grid.Add(what)
+			grid.Add(widgets.NewText(k[1]))
 		}
 		content.Add(grid)
 	}
-	d := dialog.NewCustom(tx.T("frame.menu.shortcuts"), tx.T("kit.close"), container.NewVScroll(content), f.window)
-	d.Resize(widgets.Fit(f.window, 560, 560))
-	d.Show()
+	widgets.NewDialog(f.window, tx.T("frame.menu.shortcuts"), tx.T("kit.close"), container.NewVScroll(content), 560, 560).Open(nil)
 }
 
 // showAbout tells what this is.
 func (f *Frame) showAbout() {
-	text := widget.NewLabel(strings.Join([]string{
+	widgets.ShowMessage(f.window, f.tx, f.tx.T("frame.menu.about"), strings.Join([]string{
 		"Kaika 開花 " + f.p.Version, f.tx.T("frame.about.text"), f.tx.T("frame.about.fonts"),
 	}, "\n\n"))
-	text.Wrapping = fyne.TextWrapWord
-	d := dialog.NewCustom(f.tx.T("frame.menu.about"), f.tx.T("kit.close"), text, f.window)
-	d.Resize(widgets.Fit(f.window, 460, 280))
-	d.Show()
 }
 
 // showSettings shows the settings of the window and of the sources of photos.
@@ -149,14 +140,12 @@ func (f *Frame) showSettings() {
 	f.keys.Shown()
 	// Room for the scroll bar beside the entries.
 	padded := container.New(layout.NewCustomPaddedLayout(0, 0, 0, 2*fynetheme.Padding()), content)
-	d := dialog.NewCustom(tx.T("frame.settings.title"), tx.T("kit.close"), container.NewVScroll(padded), f.window)
-	d.Resize(widgets.Fit(f.window, 640, 560))
-	d.Show()
+	widgets.NewDialog(f.window, tx.T("frame.settings.title"), tx.T("kit.close"), container.NewVScroll(padded), 640, 560).Open(language)
 }
 
 // choice is a select of values by their names; an unknown value is the first.
-func choice(values, names []string, value string, chosen func(value string)) *widget.Select {
-	s := widget.NewSelect(names, nil)
+func choice(values, names []string, value string, chosen func(value string)) *widgets.Select {
+	s := widgets.NewSelect(names, nil)
 	s.SetSelectedIndex(0)
 	for i, v := range values {
 		if v == value {

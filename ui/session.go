@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"kaika/core/curate"
+	"kaika/ui/collect"
 )
 
 // preferences keep the window's state across starts; fyne.Preferences are such.
@@ -169,7 +171,7 @@ func (s *session) setRecent(dirs []string) {
 type dropped struct {
 	photos   []string // Files to be classified, whatever they are: a bad one gets a sentence.
 	folders  []string
-	archives []string
+	archives []string // And lists of addresses.
 }
 
 // sort tells photos, folders and archives apart.
@@ -180,7 +182,7 @@ func sortDrop(paths []string) dropped {
 		switch {
 		case err == nil && info.IsDir():
 			d.folders = append(d.folders, path)
-		case isArchive(path):
+		case isArchive(path), collect.IsList(path):
 			d.archives = append(d.archives, path)
 		default:
 			d.photos = append(d.photos, path)
@@ -191,7 +193,7 @@ func sortDrop(paths []string) dropped {
 
 // isArchive tells by its name whether a file holds others.
 func isArchive(path string) bool {
-	name := filepath.Base(path)
+	name := strings.ToLower(filepath.Base(path))
 	for _, pattern := range []string{"*.tar", "*.tar.gz", "*.tgz", "*.zip"} {
 		if ok, err := filepath.Match(pattern, name); ok && err == nil {
 			return true

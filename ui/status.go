@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"kaika/core/job"
+	"kaika/ui/widgets"
 )
 
 // status is the line at the foot of the window: the job at work, how far it is, and Cancel.
@@ -63,6 +64,7 @@ func (s *status) changed(state job.State) {
 			s.ended = ended
 		}
 		s.refresh()
+		s.f.askAgain()
 	})
 }
 
@@ -70,7 +72,7 @@ func (s *status) changed(state job.State) {
 func (s *status) build() fyne.CanvasObject {
 	s.text = widget.NewLabel("")
 	s.text.Truncation = fyne.TextTruncateEllipsis
-	s.progress = widget.NewProgressBar()
+	s.progress = widgets.NewProgressBar()
 	s.cancel = widget.NewButtonWithIcon(s.f.tx.T("kit.cancel"), theme.CancelIcon(), s.f.cancelJob)
 	bars := container.New(layout.NewGridWrapLayout(fyne.NewSize(160, s.cancel.MinSize().Height)), s.progress)
 	line := container.NewBorder(widget.NewSeparator(), nil, nil, container.NewHBox(bars, s.cancel), s.text)
@@ -146,6 +148,8 @@ func (s *status) phase(phase string) string {
 		return tx.T("frame.phase.views")
 	case "training":
 		return tx.T("frame.phase.training")
+	case "comparing":
+		return tx.T("frame.phase.comparing")
 	case "writing":
 		return tx.T("frame.phase.writing")
 	default:

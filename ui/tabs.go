@@ -23,7 +23,8 @@ func (f *Frame) makeTabs() {
 	preferences := f.p.App.Preferences()
 	toCollect := func() { f.Select(tabCollect) }
 	f.collect = collect.New(collect.Params{
-		Window: f.window, Texts: texts, Jobs: f.jobs, Thumbs: f.p.Thumbs, Dispatch: f.p.Dispatch, Log: f.p.Log,
+		Window: f.window, Texts: texts, Jobs: f.jobs, Thumbs: f.p.Thumbs, Services: f.p.Services, Preferences: preferences,
+		Dispatch: f.p.Dispatch, Log: f.p.Log, OpenURL: f.p.App.OpenURL, Settings: f.showSettings,
 		NewDataset: func() { f.newDataset(func() {}) }, OpenDataset: f.chooseDataset, Review: func() { f.Select(tabReview) },
 	})
 	f.review = review.New(review.Params{
@@ -45,7 +46,10 @@ func (f *Frame) makeTabs() {
 		Preferences: preferences, Dispatch: f.p.Dispatch, Log: f.p.Log,
 		Retrain: func() { f.Select(tabRetrain) }, OpenDataset: f.chooseDataset,
 	})
-	f.keys = collect.NewKeyPanel(collect.KeyParams{Window: f.window, Texts: texts, Keys: f.p.Secrets, Dispatch: f.p.Dispatch})
+	f.keys = collect.NewKeyPanel(collect.KeyParams{
+		Window: f.window, Texts: texts, Keys: f.p.Secrets, Services: f.p.Services, Dispatch: f.p.Dispatch,
+		OpenURL: f.p.App.OpenURL, Changed: f.collect.KeyChanged,
+	})
 }
 
 // tellTabs tells the tabs which dataset is at work.

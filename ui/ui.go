@@ -12,6 +12,7 @@ import (
 	"kaika/core/experiment"
 	"kaika/core/secret"
 	"kaika/core/thumb"
+	"kaika/ui/collect"
 	"kaika/ui/retrain"
 )
 
@@ -27,6 +28,7 @@ type Params struct {
 	Experiments *experiment.Store
 	Thumbs      *thumb.Loader
 	Secrets     *secret.Store
+	Services    []collect.Service // That photos can be collected from.
 
 	// FetchExample loads the example dataset into a folder; the counts are bytes.
 	FetchExample func(ctx context.Context, dir string, progress func(done, total int64)) error

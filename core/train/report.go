@@ -21,7 +21,8 @@ type Report struct {
 	Misclassified   []Answer       `json:"misclassified"` // Of the test photos.
 	Answers         []Answer       `json:"-"`             // For all test photos.
 	Skipped         []dataset.Skip `json:"skipped"`
-	Notes           []string       `json:"notes"` // Sentences about overfitting, too little data and the like.
+	Contradictions  int            `json:"contradictions"` // Photos that lie under more than one label.
+	Notes           []string       `json:"notes"`          // Sentences about overfitting, too little data and the like.
 	Seconds         Seconds        `json:"seconds"`
 	GraphSHA256     string         `json:"graph_sha256"`
 }

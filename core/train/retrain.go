@@ -98,7 +98,8 @@ func (r *Retrainer) Run(ctx context.Context, p Params) (*Report, error) {
 	report.StoppedEarly, report.Steps = fitted.StoppedEarly, fitted.Head.Step
 	t := d.measure(report, fit, fitted)
 	report.Notes = slices.Concat([]string{}, d.warnings, notes(report, p.TestingPercentage))
-	switch n := d.contradictions(); n {
+	report.Contradictions = d.contradictions()
+	switch n := report.Contradictions; n {
 	case 0:
 	case 1:
 		report.Notes = append(report.Notes, "1 photo lies under more than one label: remove it where it is wrong.")

@@ -375,8 +375,8 @@ func TestContradictionNote(t *testing.T) {
 	write(t, picturetest.JPEG(0, 4, 96, 72), images, "a", "twice in one label.jpg")
 	e := &traintest.Engine{}
 	report := run(t, retrainer(e), params(t, images))
-	if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, "1 photo lies under more than one label") {
-		t.Errorf("notes %q", notes)
+	if notes := strings.Join(report.Notes, "\n"); report.Contradictions != 1 || !strings.Contains(notes, "1 photo lies under more than one label") {
+		t.Errorf("%d contradictions, notes %q", report.Contradictions, notes)
 	}
 	// The same photo never trains and tests.
 	fit := e.Fits()[0]

@@ -10,6 +10,8 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
 )
 
 // Chart is a widget that shows a [Figure]. The legend's entries hide and show their curves. The values at a step stand beside the pointer, or
@@ -23,10 +25,13 @@ type Chart struct {
 	legend    *container.Scroll // In the chart only where the entries have no room: it would keep the wheel from what the chart lies in.
 	entries   []*legendEntry
 	box       *fyne.Container // Of the entries.
-	sentence  *widget.Label   // For a chart without curves.
+	sentence  *widgets.Text   // For a chart without curves.
 	tip       *tooltip
 	layout    layout
 	relayouts func() // Of the renderer; nil before there is one.
+
+	// Focus gives the keyboard's focus to the chart when it is clicked; nil for none.
+	Focus func(fyne.Focusable)
 }
 
 // New makes a chart without curves.
@@ -35,8 +40,7 @@ func New(o Options) *Chart {
 	c.plot = newPlotArea(c)
 	c.box = container.NewWithoutLayout()
 	c.legend = container.NewVScroll(c.box)
-	c.sentence = widget.NewLabelWithStyle(o.Empty, fyne.TextAlignCenter, fyne.TextStyle{})
-	c.sentence.Wrapping = fyne.TextWrapWord
+	c.sentence = widgets.NewCenteredText(o.Empty)
 	c.tip = newTooltip()
 	c.ExtendBaseWidget(c)
 	return c

@@ -22,6 +22,7 @@ func shown(t *testing.T, o Options, width, height float32) (*Chart, fyne.Window)
 	test.NewTempApp(t)
 	c := New(o)
 	w := test.NewTempWindow(t, c)
+	c.Focus = w.Canvas().Focus
 	w.SetPadded(false)
 	w.Resize(fyne.NewSize(width, height))
 	return c, w

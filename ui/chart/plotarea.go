@@ -77,8 +77,8 @@ func (a *plotArea) show(l layout, series []Series, ink colors) {
 
 // Tapped takes the focus, so that the arrow keys go on from here.
 func (a *plotArea) Tapped(*fyne.PointEvent) {
-	if c := fyne.CurrentApp().Driver().CanvasForObject(a); c != nil {
-		c.Focus(a)
+	if a.chart.Focus != nil {
+		a.chart.Focus(a)
 	}
 }
 

@@ -2,15 +2,15 @@ package classify
 
 import (
 	"path/filepath"
+	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
-	"fyne.io/fyne/v2/storage"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"kaika/core/picture"
 	"kaika/ui/widgets"
+	"kaika/ui/widgets/filepicker"
 )
 
 // focus gives the keyboard to what is shown, unless another widget has it, maybe of another tab.
@@ -81,79 +81,49 @@ func (v *view) menu(at fyne.Position) {
 	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", really, large), v.Window.Canvas(), at)
 }
 
-func (v *view) paste() { v.p.paste(fyne.CurrentApp().Clipboard().Content()) }
+// paste takes what is in the clipboard, from Fyne's where the desktop's is not known.
+func (v *view) paste() {
+	v.p.pasteFrom(func() string { return fyne.CurrentApp().Clipboard().Content() })
+}
 
 // openFile asks for a photo.
 func (v *view) openFile() {
-	d := dialog.NewFileOpen(func(file fyne.URIReadCloser, err error) {
-		if err != nil {
-			widgets.ShowError(v.Window, v.tx, v.tx.T("classify.error.open"), err)
-			return
-		}
-		if file == nil {
-			return
-		}
-		_ = file.Close() // It is read anew, beside.
-		v.p.drop([]string{file.URI().Path()})
-	}, v.Window)
-	d.SetFilter(photos{})
-	d.Resize(widgets.Fit(v.Window, 900, 640))
-	d.Show()
+	v.pick("classify.open.title", "classify.open.act", filepicker.Params{
+		Want: filepicker.File, Matches: picture.IsName, Chosen: func(path string) { v.p.drop([]string{path}) },
+	})
 }
-
-// photos lets the file dialog show what may be a photo.
-type photos struct{}
-
-// Matches implements storage.FileFilter.
-func (photos) Matches(u fyne.URI) bool { return picture.IsName(u.Name()) }
-
-var _ storage.FileFilter = photos{}
 
 // openFolder asks for a folder of photos.
 func (v *view) openFolder() {
-	v.askFolder(func(path string) { v.p.drop([]string{path}) })
-}
-
-func (v *view) askFolder(chosen func(path string)) {
-	d := dialog.NewFolderOpen(func(folder fyne.ListableURI, err error) {
-		if err != nil {
-			widgets.ShowError(v.Window, v.tx, v.tx.T("classify.error.open"), err)
-			return
-		}
-		if folder != nil {
-			chosen(folder.Path())
-		}
-	}, v.Window)
-	d.Resize(widgets.Fit(v.Window, 900, 640))
-	d.Show()
+	v.pick("classify.folder.title", "classify.folder.act", filepicker.Params{
+		Want: filepicker.Folder, Chosen: func(path string) { v.p.drop([]string{path}) },
+	})
 }
 
 // export asks for the file to write the table to.
 func (v *view) export() {
-	d := dialog.NewFileSave(func(file fyne.URIWriteCloser, err error) {
-		if err != nil {
-			v.failed(exportProblem, err)
-			return
-		}
-		if file == nil {
-			return
-		}
-		_ = file.Close() // It is written whole, beside.
-		v.p.export(file.URI().Path())
-	}, v.Window)
-	d.SetFileName("kaika.csv")
-	d.SetFilter(storage.NewExtensionFileFilter([]string{".csv"}))
-	d.Resize(widgets.Fit(v.Window, 900, 640))
-	d.Show()
+	v.pick("classify.export.title", "classify.export.act", filepicker.Params{
+		Want: filepicker.NewFile, Name: "kaika.csv", Chosen: v.p.export,
+		Matches: func(name string) bool { return strings.EqualFold(filepath.Ext(name), ".csv") },
+	})
+}
+
+// pick asks for a file or folder.
+func (v *view) pick(title, act string, p filepicker.Params) {
+	p.Window, p.Texts, p.Dispatch, p.Beside = v.Window, v.tx, v.Dispatch, v.p.work.Go
+	p.Title, p.Act = v.tx.T(title), v.tx.T(act)
+	filepicker.Show(p)
 }
 
 // chooseModel asks which model to use.
 func (v *view) chooseModel() {
 	v.p.listModels(func(choices []ModelChoice) {
-		folder := widget.NewButtonWithIcon(v.tx.T("classify.model.folder"), theme.FolderOpenIcon(), func() {
-			v.askFolder(func(path string) { v.p.use(ModelChoice{Dir: path}) })
-		})
-		p := picker{title: v.tx.T("classify.model.choose.title"), hint: v.tx.T("classify.model.choose.hint"), actions: []*widget.Button{folder}}
+		folder := widgets.Action{Text: v.tx.T("classify.model.folder"), Icon: theme.FolderOpenIcon(), Do: func() {
+			v.pick("classify.model.choose.title", "classify.model.choose.act", filepicker.Params{
+				Want: filepicker.Folder, Chosen: func(path string) { v.p.use(ModelChoice{Dir: path}) },
+			})
+		}}
+		p := picker{title: v.tx.T("classify.model.choose.title"), hint: v.tx.T("classify.model.choose.hint"), actions: []widgets.Action{folder}}
 		if len(choices) == 0 {
 			p.hint = v.tx.T("classify.model.choose.none")
 		}
@@ -198,14 +168,8 @@ func (v *view) askLabel() {
 		return
 	}
 	if v.p.library == nil {
-		d := dialog.NewConfirm(v.tx.T("classify.nodataset.title"), v.tx.T("classify.nodataset.text"), func(yes bool) {
-			if yes {
-				v.OpenDataset()
-			}
-		}, v.Window)
-		d.SetConfirmText(v.tx.T("classify.nodataset.open"))
-		d.SetDismissText(v.tx.T("kit.cancel"))
-		d.Show()
+		widgets.Confirm(v.Window, v.tx, v.tx.T("classify.nodataset.title"), v.tx.T("classify.nodataset.text"),
+			v.tx.T("classify.nodataset.open"), v.OpenDataset)
 		return
 	}
 	p := picker{title: v.tx.N("classify.really.title", count), hint: v.tx.T("classify.really.hint")}

@@ -18,7 +18,7 @@ type answerPanel struct {
 	v       *view
 	name    *widget.RichText
 	heading *widget.Label
-	text    *widget.Label
+	text    *widgets.Text
 	waiting *widget.Activity
 	truth   *fyne.Container
 	truthIs *widget.Label
@@ -47,12 +47,12 @@ type answerState struct {
 
 func newAnswerPanel(v *view) *answerPanel {
 	a := &answerPanel{
-		v: v, name: newCaption(), heading: widget.NewLabel(""), text: widget.NewLabel(""), waiting: widget.NewActivity(),
+		v: v, name: newCaption(), heading: widget.NewLabel(""), text: widgets.NewText(""), waiting: widget.NewActivity(),
 		truthIs: widget.NewLabel(""),
 	}
 	a.name.Truncation, a.heading.Truncation = fyne.TextTruncateEllipsis, fyne.TextTruncateEllipsis
 	a.heading.TextStyle.Bold = true
-	a.text.Wrapping, a.truthIs.Truncation = fyne.TextWrapWord, fyne.TextTruncateEllipsis
+	a.truthIs.Truncation = fyne.TextTruncateEllipsis
 	a.truth = container.NewBorder(nil, nil, container.New(layout.NewCustomPaddedLayout(0, 0, theme.InnerPadding(), 0),
 		widget.NewIcon(theme.NewSuccessThemedResource(theme.ConfirmIcon()))), nil, a.truthIs)
 	a.bars = widget.NewList(a.length, func() fyne.CanvasObject { return widgets.NewBar() }, a.bar)

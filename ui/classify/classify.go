@@ -12,6 +12,7 @@ import (
 	"kaika/core/curate"
 	"kaika/core/job"
 	"kaika/core/thumb"
+	"kaika/ui/clipboard"
 	"kaika/ui/i18n"
 )
 
@@ -70,8 +71,10 @@ type Params struct {
 	Jobs        Jobs
 	Thumbs      Thumbs
 	Preferences Preferences
-	Dispatch    func(func()) // Runs a function on the window's goroutine, later; fyne.Do does.
-	Log         *slog.Logger // Nil for none.
+	// Clipboard reads what was copied, beside; nil is the desktop's.
+	Clipboard func(ctx context.Context) (clipboard.Content, error)
+	Dispatch  func(func()) // Runs a function on the window's goroutine, later; fyne.Do does.
+	Log       *slog.Logger // Nil for none.
 
 	// What the frame and other tabs do.
 	Retrain     func() // Goes to Retrain.
@@ -102,7 +105,7 @@ func (t *Tab) Shown() {
 // Drop classifies files and folders, as they were dropped on the window.
 func (t *Tab) Drop(paths []string) { t.p.drop(paths) }
 
-// Paste classifies the files that the clipboard names. It is for Ctrl+V while the tab is seen.
+// Paste classifies the picture or the files in the clipboard. It is for Ctrl+V while the tab is seen.
 func (t *Tab) Paste() { t.view.paste() }
 
 // UseModel takes the model in a folder into use, and classifies the photos that are shown anew by it.

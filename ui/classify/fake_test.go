@@ -20,6 +20,7 @@ import (
 	"kaika/core/picture/picturetest"
 	"kaika/core/thumb"
 	"kaika/core/trained"
+	"kaika/ui/clipboard"
 )
 
 // engine computes scores from the bytes of a picture alone.
@@ -281,6 +282,7 @@ func newWorld(t testing.TB) *world {
 		},
 		Models: func(context.Context) ([]ModelChoice, error) { return w.models, nil },
 		Jobs:   w.jobs, Thumbs: w.thumbs, Preferences: w.prefs, Dispatch: func(f func()) { w.queue <- f },
+		Clipboard: func(context.Context) (clipboard.Content, error) { return clipboard.Content{}, clipboard.ErrNone },
 	}
 	return w
 }

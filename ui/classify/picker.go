@@ -7,8 +7,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
-	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -26,21 +24,21 @@ type picker struct {
 	title, hint string
 	options     []option
 	create      func(text string) (option, bool) // An option for a text that is none yet; may be nil.
-	actions     []*widget.Button                 // Other ways on, beside Cancel.
+	actions     []widgets.Action                 // Other ways on, beside Cancel.
 }
 
 // show opens the picker over a window.
 func (p *picker) show(v *view) {
 	matches := p.options
 	selected := 0
-	var d *dialog.CustomDialog
+	var d *widgets.Dialog
 	choose := func(i int) {
 		if i >= 0 && i < len(matches) {
-			d.Hide()
+			d.Close()
 			matches[i].do()
 		}
 	}
-	list := widget.NewList(
+	list := widgets.NewList(
 		func() int { return len(matches) },
 		func() fyne.CanvasObject {
 			text := widget.NewLabel("")
@@ -83,24 +81,12 @@ func (p *picker) show(v *view) {
 		list.Refresh()
 	}
 	entry.OnSubmitted = func(string) { choose(selected) }
-	buttons := container.NewHBox()
+	d = widgets.NewDialog(v.Window, p.title, v.tx.T("kit.cancel"), container.NewBorder(entry, nil, nil, nil, list), p.width(), 440)
 	for _, a := range p.actions {
-		tapped := a.OnTapped
-		a.OnTapped = func() {
-			d.Hide()
-			tapped()
-		}
-		buttons.Add(a)
+		d.Add(a.Text, a.Icon, a.Do)
 	}
-	buttons.Add(layout.NewSpacer())
-	cancel := widget.NewButtonWithIcon(v.tx.T("kit.cancel"), theme.CancelIcon(), func() { d.Hide() })
-	buttons.Add(cancel)
-	entry.onEscape = cancel.OnTapped
-	d = dialog.NewCustomWithoutButtons(p.title, container.NewBorder(entry, buttons, nil, nil, list), v.Window)
 	d.SetOnClosed(v.focus)
-	d.Resize(widgets.Fit(v.Window, p.width(), 440))
-	d.Show()
-	v.Window.Canvas().Focus(entry)
+	d.Open(entry)
 }
 
 // Widths of a picker, and how many of its options decide on it.
@@ -147,10 +133,9 @@ func (p *picker) matching(text string) []option {
 
 // pickerEntry is an entry whose arrow keys move through the options below it.
 type pickerEntry struct {
-	widget.Entry
+	widgets.Entry
 
-	onMove   func(by int)
-	onEscape func()
+	onMove func(by int)
 }
 
 // TypedKey implements fyne.Focusable.
@@ -165,7 +150,7 @@ func (e *pickerEntry) TypedKey(key *fyne.KeyEvent) {
 	case fyne.KeyPageUp:
 		e.onMove(-8)
 	case fyne.KeyEscape:
-		e.onEscape()
+		widgets.HandOn(e, key)
 	default:
 		e.Entry.TypedKey(key)
 	}

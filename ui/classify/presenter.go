@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"kaika/core/classify"
+	"kaika/ui/clipboard"
 )
 
 // A problem is what did not work, for the sentence about it.
@@ -19,6 +21,7 @@ const (
 	exportProblem
 	addProblem
 	undoProblem
+	pasteProblem
 )
 
 // A presenter is the state of the tab, without widgets. Its methods are for one goroutine, that of the window, to which
@@ -70,6 +73,11 @@ type presenter struct {
 	shot     shot
 	loading  *loading
 
+	clipboard func(ctx context.Context) (clipboard.Content, error)
+	pasting   bool // The clipboard is being read.
+	pasted    pasted
+	fileless  map[string]bool // Paths of the pictures that were pasted: no files of the user's.
+
 	library Library
 	adding  *progress
 	enough  context.CancelFunc
@@ -89,6 +97,11 @@ func newPresenter(p Params) *presenter {
 		dispatch: p.Dispatch, changed: func() {}, failed: func(problem, error) {},
 		ctx: ctx, stop: stop, byPath: map[string]*row{}, selected: map[string]bool{},
 	}
+	c.clipboard = p.Clipboard
+	if c.clipboard == nil {
+		c.clipboard = clipboard.Read
+	}
+	c.pasted.now, c.fileless = time.Now, map[string]bool{}
 	c.forget = p.Jobs.Subscribe(c.observe)
 	return c
 }
@@ -100,6 +113,9 @@ func (p *presenter) close() {
 	p.stop()
 	p.jobs.Cancel()
 	p.work.Wait()
+	if err := p.pasted.remove(); err != nil {
+		p.log.Warn("pasted pictures stay behind", "folder", p.pasted.dir, "error", err)
+	}
 }
 
 // post brings f to the window's goroutine, unless the tab is closed by then.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"kaika/core/picture"
 	"kaika/core/picture/picturetest"
 	"kaika/core/trained"
+	"kaika/ui/clipboard"
 )
 
 func TestOnePhoto(t *testing.T) {
@@ -824,5 +826,82 @@ func TestPasteDrops(t *testing.T) {
 	w.idle()
 	if len(p.rows) != 2 {
 		t.Errorf("pasted: %q", names(p.rows))
+	}
+}
+
+// TestPasteFrom pastes what the desktop's clipboard may hold.
+func TestPasteFrom(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	w := newWorld(t)
+	var content clipboard.Content
+	var problem error
+	w.params.Clipboard = func(context.Context) (clipboard.Content, error) { return content, problem }
+	p := w.withModel()
+	_, files := folder(t, 2)
+	paste := func(text string) {
+		p.pasteFrom(func() string { return text })
+		p.pasteFrom(func() string { return "" }) // Pressed twice: once is enough.
+		w.until("it is pasted", func() bool { return !p.pasting })
+		w.idle()
+	}
+
+	content.Picture = picturetest.JPEG(3, 1, 64, 48)
+	paste("")
+	if len(p.rows) != 1 || !p.large || p.rows[0].failure != "" || filepath.Ext(p.rows[0].path) != ".jpeg" {
+		t.Fatalf("a picture gives %q, %q", names(p.rows), p.rows[0].failure)
+	}
+	first := p.rows[0].path
+	l := newLibrary("rose")
+	p.setLibrary(l)
+	p.really("rose")
+	w.idle()
+	if len(p.notice.addition.added) != 1 || p.rows[0].truth != "rose" {
+		t.Fatalf("put into the dataset: %+v", p.notice)
+	}
+	if got := p.notice.addition.added[0].Source.From; got != "clipboard" {
+		t.Errorf("the dataset says that it comes from %q", got)
+	}
+	paste("")
+	if len(p.rows) != 2 {
+		t.Errorf("pasted again: %q", names(p.rows))
+	}
+	p.clear()
+	w.idle()
+
+	content = clipboard.Content{Picture: []byte("no picture")}
+	paste("")
+	if len(p.rows) != 1 || p.rows[0].reason != picture.NotAPicture {
+		t.Errorf("what is no picture gives %q", names(p.rows))
+	}
+	p.clear()
+	w.idle()
+
+	for _, c := range []struct {
+		content clipboard.Content
+		err     error
+		text    string // In Fyne's clipboard.
+		rows    int
+	}{
+		{clipboard.Content{Files: "file://" + files[0] + "\r\nfile://" + files[1] + "\r\n"}, nil, "", 2},
+		{clipboard.Content{Text: files[0]}, nil, "", 1},
+		{clipboard.Content{}, nil, files[0], 0},
+		{clipboard.Content{}, clipboard.ErrNone, files[0], 1},
+		{clipboard.Content{}, clipboard.ErrSilent, files[0], 0},
+		{clipboard.Content{}, context.Canceled, files[0], 0},
+	} {
+		content, problem, w.err = c.content, c.err, nil
+		paste(c.text)
+		if len(p.rows) != c.rows {
+			t.Errorf("%+v, %v: %q", c.content, c.err, names(p.rows))
+		}
+		if told := w.err != nil; told != errors.Is(c.err, clipboard.ErrSilent) {
+			t.Errorf("%v: told of %v", c.err, w.err)
+		}
+		p.clear()
+		w.idle()
+	}
+	p.close()
+	if _, err := os.Stat(filepath.Dir(first)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("pasted pictures stay behind: %v", err)
 	}
 }

@@ -41,7 +41,8 @@ type notice struct {
 type addition struct {
 	library  Library
 	label    string
-	newLabel bool // The label did not exist before.
+	newLabel bool            // The label did not exist before.
+	fileless map[string]bool // Paths of pictures that were pasted.
 
 	added     []curate.Photo       // New in the dataset.
 	moved     []curate.Photo       // As they were before they were moved to the label.
@@ -111,7 +112,7 @@ func (p *presenter) really(label string) {
 	if len(rows) == 0 || p.library == nil || p.adding != nil {
 		return
 	}
-	a := &addition{library: p.library, label: label, newLabel: !hasLabel(p.library, label), paths: map[string]curate.ID{}}
+	a := &addition{library: p.library, label: label, newLabel: !hasLabel(p.library, label), paths: map[string]curate.ID{}, fileless: maps.Clone(p.fileless)}
 	paths := make([]string, len(rows))
 	for i, r := range rows {
 		paths[i] = r.path
@@ -244,6 +245,9 @@ func (a *addition) add(ctx context.Context, path, batch string) {
 	from, err := filepath.Abs(path)
 	if err != nil {
 		from = path
+	}
+	if a.fileless[path] {
+		from = "clipboard"
 	}
 	photo, err := a.library.Add(ctx, curate.Addition{
 		Label: a.label, Name: photoName(path, data), Data: data, Batch: batch,

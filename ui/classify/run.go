@@ -264,14 +264,3 @@ func (p *presenter) clear() {
 	p.loadShot()
 	p.changed()
 }
-
-// paste takes the photos that a text from the clipboard names.
-func (p *presenter) paste(text string) {
-	paths := parsePaths(text)
-	if len(paths) == 0 {
-		p.notice = &notice{kind: noticeNothingToPaste}
-		p.changed()
-		return
-	}
-	p.drop(paths)
-}

@@ -8,6 +8,7 @@ import (
 	"kaika/core/dataset"
 	"kaika/core/picture"
 	"kaika/core/trained"
+	"kaika/ui/clipboard"
 	"kaika/ui/widgets"
 )
 
@@ -61,6 +62,11 @@ func (v *view) failed(what problem, err error) {
 		sentence = tx.T("classify.error.models")
 	case classifyProblem:
 		sentence = tx.T("classify.error.classify")
+	case pasteProblem:
+		sentence = tx.T("classify.error.paste")
+		if errors.Is(err, clipboard.ErrTooLarge) {
+			sentence = tx.T("classify.error.paste.large")
+		}
 	case exportProblem:
 		sentence = tx.T("classify.error.export")
 	case addProblem, undoProblem:

@@ -14,6 +14,7 @@ import (
 type stage struct {
 	widget.BaseWidget
 
+	window     fyne.Window    // The one that it is in. (The driver does not know the canvas of what was never drawn.)
 	onRoom     func(side int) // Called with the pixels that there are for the photo.
 	onKey      func(fyne.KeyName)
 	onShortcut func(fyne.Shortcut)
@@ -31,8 +32,9 @@ var (
 	_ fyne.Tappable     = (*stage)(nil)
 )
 
-func newStage() *stage {
+func newStage(window fyne.Window) *stage {
 	s := &stage{
+		window: window,
 		photo:  &canvas.Image{FillMode: canvas.ImageFillContain, ScaleMode: canvas.ImageScaleFastest},
 		ground: canvas.NewRectangle(color.Transparent), ring: canvas.NewRectangle(color.Transparent),
 		icon: widget.NewIcon(nil),
@@ -64,10 +66,7 @@ func (s *stage) set(img image.Image, icon fyne.Resource) {
 // Resize implements fyne.CanvasObject.
 func (s *stage) Resize(size fyne.Size) {
 	s.BaseWidget.Resize(size)
-	scale := float32(1)
-	if c := fyne.CurrentApp().Driver().CanvasForObject(s); c != nil {
-		scale = c.Scale()
-	}
+	scale := s.window.Canvas().Scale()
 	if s.onRoom != nil && size.Width > 0 && size.Height > 0 {
 		s.onRoom(int(max(size.Width, size.Height) * scale))
 	}
@@ -89,18 +88,7 @@ func (s *stage) TypedKey(e *fyne.KeyEvent) { s.onKey(e.Name) }
 func (s *stage) TypedShortcut(shortcut fyne.Shortcut) { s.onShortcut(shortcut) }
 
 // Tapped implements fyne.Tappable: a click gives the stage the focus.
-func (s *stage) Tapped(*fyne.PointEvent) { focus(s) }
-
-// focus gives an object the keyboard's focus.
-func focus(o fyne.Focusable) {
-	object, ok := o.(fyne.CanvasObject)
-	if !ok {
-		return
-	}
-	if c := fyne.CurrentApp().Driver().CanvasForObject(object); c != nil {
-		c.Focus(o)
-	}
-}
+func (s *stage) Tapped(*fyne.PointEvent) { s.window.Canvas().Focus(s) }
 
 // CreateRenderer implements fyne.Widget.
 func (s *stage) CreateRenderer() fyne.WidgetRenderer {

@@ -324,7 +324,7 @@ func (r *rowView) MouseDown(e *desktop.MouseEvent) {
 	default:
 		p.pick(r.index)
 	}
-	focus(r.table)
+	r.table.v.Window.Canvas().Focus(r.table)
 }
 
 // MouseUp implements desktop.Mouseable.

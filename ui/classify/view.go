@@ -61,7 +61,7 @@ type view struct {
 	stop, goOn   *widget.Button
 	strip        *fyne.Container // Of the progress.
 
-	noticeText                *widget.Label
+	noticeText                *widgets.Text
 	noticeUndo, noticeMove    *widget.Button
 	noticeDetails, noticeHide *widget.Button
 	noticeBar                 *fyne.Container
@@ -85,7 +85,7 @@ func (v *view) content() fyne.CanvasObject {
 			container.NewCenter(button("classify.model.choose", theme.MenuDropDownIcon(), v.chooseModel))),
 		container.New(layout.NewCustomPaddedVBoxLayout(-10), v.modelTitle, v.modelDetail))
 
-	v.stage = newStage()
+	v.stage = newStage(v.Window)
 	v.stage.onRoom, v.stage.onKey, v.stage.onShortcut = v.p.room, v.key, v.shortcut
 	v.answer = newAnswerPanel(v)
 	v.table = newTable(v)
@@ -123,8 +123,7 @@ func (v *view) content() fyne.CanvasObject {
 	v.strip = container.NewBorder(nil, nil, container.NewCenter(v.progressText), container.NewHBox(v.goOn, v.stop),
 		container.New(thin{}, v.progress))
 
-	v.noticeText = widget.NewLabel("")
-	v.noticeText.Wrapping = fyne.TextWrapWord
+	v.noticeText = widgets.NewText("")
 	v.noticeUndo = button("classify.undo", theme.ContentUndoIcon(), func() {
 		if n := v.p.notice; n != nil && n.addition != nil {
 			v.p.undo(n.addition)
@@ -257,7 +256,7 @@ func (v *view) updateModel() {
 	title, detail := tx.T("classify.model.none"), tx.T("classify.model.none.detail")
 	if m := p.model; m != nil {
 		title = tx.T("classify.model", "Name", m.Title)
-		facts := []string{tx.T("classify.model.trained", "Time", tx.Time(m.Created)), m.BaseModel.Name}
+		facts := []string{tx.T("classify.model.trained", "Time", tx.Time(m.Created)), widgets.BaseTitle(tx, m.BaseModel.Name, "")}
 		if a := m.Metrics.TestAccuracy; a != nil {
 			facts = append(facts, tx.T("classify.model.accuracy", "Share", tx.Percent(*a, 1)))
 		} else {

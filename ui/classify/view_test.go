@@ -20,6 +20,7 @@ import (
 	"kaika/core/picture/picturetest"
 	"kaika/ui/i18n"
 	"kaika/ui/theme"
+	"kaika/ui/widgets"
 )
 
 // screen is a world with a window.
@@ -220,6 +221,7 @@ func TestKeyboard(t *testing.T) {
 	one := write(t, picturetest.JPEG(1, 1, 20, 20), t.TempDir(), "pasted.jpg")
 	fyne.CurrentApp().Clipboard().SetContent("file://" + one)
 	s.v.table.TypedShortcut(&fyne.ShortcutPaste{})
+	s.until("it is pasted", func() bool { return !s.p.pasting })
 	s.idle()
 	if s.p.current != one || s.v.scene != onePhoto {
 		t.Errorf("Ctrl+V: %q, scene %d", s.p.current, s.v.scene)
@@ -272,7 +274,7 @@ func TestReallyByTheMenu(t *testing.T) {
 	asked := false
 	s.v.OpenDataset = func() { asked = true }
 	s.v.askLabel()
-	for _, b := range find[*widget.Button](s) {
+	for _, b := range find[*widgets.Button](s) {
 		if b.Text == "Open a dataset…" {
 			test.Tap(b)
 		}

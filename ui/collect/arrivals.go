@@ -25,11 +25,13 @@ type arrivals struct {
 	content *fyne.Container
 
 	grid   *widget.GridWrap
-	empty  fyne.CanvasObject
+	empty  *fyne.Container
+	noKey  bool // What empty says.
 	cells  map[*photoCell]bool
 	newest curate.ID // Of the photos that the grid shows.
 	number int
 	opened *photoCell      // In the panel.
+	source string          // The kind of the source of the photo in the panel.
 	panel  *fyne.Container // What is known of one photo.
 
 	after func(d time.Duration, f func()) (stop func()) // Calls f on any goroutine when d has passed.
@@ -65,19 +67,59 @@ func newArrivals(v *view) *arrivals {
 			a.open(v.p.photos[i])
 		}
 	}
-	a.empty = widgets.Empty(theme.DownloadIcon(), v.tx.T("collect.empty.title"), a.emptyText())
+	a.empty = container.NewStack(a.whatToDo())
 	a.panel.Hide()
 	a.content = container.NewBorder(nil, a.panel, nil, nil, container.NewStack(a.empty, a.grid))
 	return a
 }
 
-// emptyText says what to do.
-func (a *arrivals) emptyText() string {
-	if a.v.p.service != nil {
-		return a.v.tx.T("collect.empty.service", "Service", a.v.p.service.Name)
+// whatToDo says how photos come: a key first, where one is missing.
+func (a *arrivals) whatToDo() fyne.CanvasObject {
+	v, p := a.v, a.v.p
+	a.noKey = p.noKey
+	switch {
+	case p.service == nil:
+		return widgets.Empty(theme.DownloadIcon(), v.tx.T("collect.empty.title"), v.tx.T("collect.empty.text"))
+	case !p.noKey:
+		return widgets.Empty(theme.DownloadIcon(), v.tx.T("collect.empty.title"), v.tx.T("collect.empty.service", "Service", p.service.Name))
 	}
-	return a.v.tx.T("collect.empty.text")
+	actions := []widgets.Action{{Text: v.tx.T("collect.key.settings"), Icon: theme.SettingsIcon(), Do: v.Settings}}
+	for i := range p.services {
+		if p.services[i].FindKey == nil {
+			actions = append(actions, widgets.Action{Text: v.tx.T("collect.key.instead", "Service", p.services[i].Name), Do: func() { p.useService(i) }})
+			break
+		}
+	}
+	ask := widgets.Empty(theme.AccountIcon(), v.tx.T("collect.key.title", "Service", p.service.Name), v.tx.T("collect.key.how"), actions...)
+	if page, ok := webPage(keyPage); ok {
+		return container.NewBorder(nil, container.NewCenter(link(v.tx.T("collect.key.page"), page, v.open)), nil, nil, ask)
+	}
+	return ask
 }
+
+// from names where a photo came from, with the address of that where it is on the web.
+func (v *view) from(s curate.Source) (name, address string) {
+	for i := range v.p.services {
+		if v.p.services[i].Kind == s.Kind {
+			return v.p.services[i].Name, ""
+		}
+	}
+	if s.Kind == "archive" {
+		return filepath.Base(s.From) + ": " + s.ID, ""
+	}
+	return s.From, s.From
+}
+
+// webOnly gives an address if it is one of the web.
+func webOnly(address string) string {
+	if _, ok := webPage(address); ok {
+		return address
+	}
+	return ""
+}
+
+// open has the system show a page of the web.
+func (v *view) open(page *url.URL) { v.pages.open(v.p.ctx, v.tx, page) }
 
 // current gives a photo as it is now: it may have been moved since it came.
 func (v *view) current(p curate.Photo) curate.Photo {
@@ -91,6 +133,10 @@ func (v *view) current(p curate.Photo) curate.Photo {
 
 func (a *arrivals) refresh() {
 	photos := a.v.p.photos
+	if a.noKey != a.v.p.noKey {
+		a.empty.Objects = []fyne.CanvasObject{a.whatToDo()}
+		a.empty.Refresh()
+	}
 	show(a.empty, len(photos) == 0)
 	show(a.grid, len(photos) > 0)
 	var newest curate.ID
@@ -136,7 +182,7 @@ func (a *arrivals) close() {
 	for c := range a.cells {
 		c.close()
 	}
-	a.cells, a.opened = map[*photoCell]bool{}, nil
+	a.cells, a.opened, a.source = map[*photoCell]bool{}, nil, ""
 }
 
 // open shows what is known of a photo.
@@ -146,35 +192,33 @@ func (a *arrivals) open(p curate.Photo) {
 	p = a.v.current(p)
 	picture := newPhotoCell(a.v, 96)
 	picture.picture.FillMode = canvas.ImageFillContain // All of it.
-	a.cells[picture], a.opened = true, picture
+	a.cells[picture], a.opened, a.source = true, picture, p.Source.Kind
 	picture.show(p)
 	unknown := tx.T("collect.photo.unknown")
-	facts := widget.NewRichText()
-	facts.Wrapping = fyne.TextWrapBreak
+	facts := container.New(&factsLayout{})
 	add := func(name, text, address string) {
-		facts.Segments = append(facts.Segments,
-			&widget.TextSegment{Text: tx.T("collect.photo."+name) + " ", Style: widget.RichTextStyle{Inline: true, SizeName: theme.SizeNameCaptionText, ColorName: theme.ColorNamePlaceHolder}},
-			value(text, address))
+		caption := widget.NewLabel(tx.T("collect.photo." + name))
+		caption.SizeName, caption.Importance = theme.SizeNameCaptionText, widget.LowImportance
+		facts.Add(caption)
+		facts.Add(a.v.value(text, address))
 	}
-	add("label", p.Label, "")
-	add("file", p.Name, "")
 	if p.Source.Title != "" {
 		add("title", p.Source.Title, "")
 	}
-	add("author", cmp.Or(p.Source.Author, unknown), p.Source.AuthorURL)
-	add("license", cmp.Or(p.Source.License, unknown), p.Source.LicenseURL)
+	add("author", cmp.Or(p.Source.Author, webOnly(p.Source.AuthorURL), unknown), p.Source.AuthorURL)
+	add("license", cmp.Or(p.Source.License, webOnly(p.Source.LicenseURL), unknown), p.Source.LicenseURL)
 	if p.Source.PageURL != "" {
 		add("page", p.Source.PageURL, p.Source.PageURL)
 	}
-	from := p.Source.From
-	if p.Source.Kind == "archive" {
-		from = filepath.Base(from) + ": " + p.Source.ID
+	if from, address := a.v.from(p.Source); from != "" {
+		add("from", from, address)
 	}
-	if from != "" {
-		add("from", from, "")
+	add("label", p.Label, "")
+	add("file", p.Name, "")
+	if !p.Source.Taken.IsZero() {
+		add("taken", p.Source.Taken.Format(time.DateOnly), "")
 	}
 	add("size", tx.T("collect.photo.measures", "Width", tx.Number(p.Width), "Height", tx.Number(p.Height), "Bytes", tx.Bytes(p.Size)), "")
-	facts.Refresh()
 	shut := widget.NewButtonWithIcon("", theme.CancelIcon(), a.shut)
 	shut.Importance = widget.LowImportance
 	scroll := container.NewVScroll(facts)
@@ -182,6 +226,7 @@ func (a *arrivals) open(p curate.Photo) {
 	a.panel.Objects = []fyne.CanvasObject{container.NewBorder(widget.NewSeparator(), nil, container.NewVBox(picture), container.NewVBox(shut), scroll)}
 	a.panel.Show()
 	a.content.Refresh()
+	a.v.refreshNotice()
 }
 
 // shut closes what open has shown.
@@ -189,19 +234,57 @@ func (a *arrivals) shut() {
 	if a.opened != nil {
 		a.opened.close()
 		delete(a.cells, a.opened)
-		a.opened = nil
+		a.opened, a.source = nil, ""
 		a.panel.Hide()
 		a.content.Refresh()
+		a.v.refreshNotice()
 	}
 }
 
-// value gives a text with the address behind it, if that is one of the web.
-func value(text, address string) widget.RichTextSegment {
+// value shows a text with the address behind it, if that is one of the web.
+func (v *view) value(text, address string) fyne.CanvasObject {
 	text = visible(text)
-	if at, err := url.Parse(address); err == nil && (at.Scheme == "https" || at.Scheme == "http") {
-		return &widget.HyperlinkSegment{Text: text, URL: at}
+	if page, ok := webPage(address); ok {
+		l := link(text, page, v.open)
+		if l.Wrapping = fyne.TextWrapWord; text == address {
+			l.Wrapping, l.Truncation = fyne.TextWrapOff, fyne.TextTruncateEllipsis // Its whole length is of little use.
+		}
+		return l
 	}
-	return &widget.TextSegment{Text: text, Style: widget.RichTextStyle{SizeName: theme.SizeNameText}}
+	return widgets.NewText(text)
+}
+
+// factsLayout lays out captions with what they are about, pair by pair, the lines close to each other.
+type factsLayout struct{}
+
+const captionWidth = 68
+
+// closer is how much of the room around lines of text is left out.
+const closer = 12
+
+// MinSize implements fyne.Layout.
+func (*factsLayout) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	height := float32(closer)
+	for i := 1; i < len(objects); i += 2 {
+		height += objects[i].MinSize().Height - closer
+	}
+	return fyne.NewSize(2*captionWidth, height)
+}
+
+// Layout implements fyne.Layout.
+func (*factsLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	y := float32(0)
+	for i := 1; i < len(objects); i += 2 {
+		caption, value := objects[i-1], objects[i]
+		value.Resize(fyne.NewSize(size.Width-captionWidth, value.Size().Height)) // First, because a text has its height by its width.
+		height := value.MinSize().Height
+		value.Resize(fyne.NewSize(size.Width-captionWidth, height))
+		value.Move(fyne.NewPos(captionWidth, y))
+		small := caption.MinSize().Height
+		caption.Resize(fyne.NewSize(captionWidth, small))
+		caption.Move(fyne.NewPos(0, y+(theme.TextSize()-theme.CaptionTextSize())))
+		y += height - closer
+	}
 }
 
 // photoCell shows one photo, small, as soon as it is loaded.

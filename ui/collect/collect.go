@@ -4,8 +4,10 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"image"
 	"log/slog"
+	"net/url"
 
 	"fyne.io/fyne/v2"
 
@@ -31,10 +33,17 @@ type Thumbs interface {
 // Library is the dataset that photos come into.
 type Library interface {
 	source.Library
+	source.Comparer
 	Dir() string
 	Labels() []curate.LabelCount
 	CheckLabel(name string) error
 	Photo(id curate.ID) (curate.Photo, bool)
+}
+
+// Preferences keep choices across starts. They are called on the window's goroutine only.
+type Preferences interface {
+	String(key string) string
+	SetString(key, value string)
 }
 
 var (
@@ -45,19 +54,20 @@ var (
 
 // Service is a place that is searched for photos by keywords.
 type Service struct {
-	Name     string    // Its own, such as "Flickr".
-	Licenses []License // Those that can be chosen from; none where photos have none.
-	NeedsKey bool      // Whether the key panel is for it.
-	// Open gives the source for one run: photos under the licences with these IDs, whose shorter side has minSide pixels or
-	// more. It is called from the run's goroutine. The error wraps secret.ErrNone where a key is missing.
-	Open func(ctx context.Context, licenses []string, minSide int) (source.Source, error)
+	Kind     string         // As in the curate.Source of its photos, such as "flickr".
+	Name     string         // Its own, such as "Flickr".
+	Licenses []source.Terms // Those that can be chosen from; at first those of source.FreeTerms are.
+	// FindKey looks for the key of the user's own that the service needs; nil where it needs none. The error wraps
+	// secret.ErrNone where there is none, and ErrKeyUnread where it cannot be looked up. It may take as long as a keyring
+	// that asks for its password.
+	FindKey func(ctx context.Context) error
+	// Open gives the source for one run: photos under these licences, whose shorter side has minSide pixels or more. It is
+	// called from the run's goroutine. Errors about the key are as those of FindKey.
+	Open func(ctx context.Context, licenses []source.Terms, minSide int) (source.Source, error)
 }
 
-// License is a licence of photos of a service.
-type License struct {
-	ID, Name string
-	Allowed  bool // Until its user changes it.
-}
+// ErrKeyUnread says that the key of a service cannot be looked up where it is kept.
+var ErrKeyUnread = errors.New("the kept key cannot be looked up")
 
 // Params are what the tab needs.
 type Params struct {
@@ -65,14 +75,18 @@ type Params struct {
 	Texts    func() *i18n.Texts // The texts in the language of the moment; asked at each Content.
 	Jobs     Jobs
 	Thumbs   Thumbs
-	Services []Service    // Beside folders and archives; may be empty.
+	Services []Service    // Beside files of the user's own; may be empty.
 	Dispatch func(func()) // Runs a function on the window's goroutine, later; fyne.Do does.
 	Log      *slog.Logger // Nil for none.
 
+	Preferences Preferences
+
 	// What the frame does.
-	NewDataset  func() // Asks for a new dataset and opens it.
-	OpenDataset func() // Asks for a dataset to open.
-	Review      func() // Goes to Review.
+	OpenURL     func(*url.URL) error // Has the system show a page of the web; from any goroutine.
+	Settings    func()               // Shows the settings, where the key panel is.
+	NewDataset  func()               // Asks for a new dataset and opens it.
+	OpenDataset func()               // Asks for a dataset to open.
+	Review      func()               // Goes to Review.
 }
 
 // Tab is the tab. Its methods are for the window's goroutine.
@@ -83,8 +97,8 @@ type Tab struct {
 
 // New makes the tab.
 func New(p Params) *Tab {
-	c := newPresenter(p.Jobs, p.Services, p.Dispatch, p.Log)
-	t := &Tab{c, &view{Params: p, p: c, split: 0.56}}
+	c := newPresenter(p.Jobs, p.Services, p.Preferences, p.Dispatch, p.Log)
+	t := &Tab{c, &view{Params: p, p: c, pages: &pages{window: p.Window, dispatch: p.Dispatch, show: p.OpenURL}, split: 0.56}}
 	c.changed, c.failed = t.view.refresh, t.view.failed
 	return t
 }
@@ -101,7 +115,10 @@ func (t *Tab) SetLibrary(l *curate.Library) {
 	t.p.setLibrary(l)
 }
 
-// Import lists the folder or archive at a path, to be collected from. While a run is under way it says so instead.
+// KeyChanged has to be called when the key of a service was kept or removed.
+func (t *Tab) KeyChanged() { t.p.findKey() }
+
+// Import lists the folder, archive or list of addresses at a path, to be collected from. While a run is under way it says so instead.
 func (t *Tab) Import(path string) {
 	if !t.p.choose(path) {
 		t.view.failed("busy", nil)
@@ -109,10 +126,14 @@ func (t *Tab) Import(path string) {
 }
 
 // Shown has to be called when the tab comes to be seen.
-func (t *Tab) Shown() { t.view.focus() }
+func (t *Tab) Shown() {
+	t.p.findKey() // It may have been kept by another window.
+	t.view.focus()
+}
 
 // Close stops what the tab does, and waits for it. A run belongs to Jobs.
 func (t *Tab) Close() {
 	t.p.close()
 	t.view.close()
+	t.view.pages.wait()
 }

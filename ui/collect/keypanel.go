@@ -23,8 +23,10 @@ type KeyParams struct {
 	Window   fyne.Window
 	Texts    func() *i18n.Texts // The texts in the language of the moment; asked at each Content.
 	Keys     Keys
-	Services []Service    // As in Params: those that need no key are named.
-	Dispatch func(func()) // Runs a function on the window's goroutine, later; fyne.Do does.
+	Services []Service            // As in Params: those that need no key are named.
+	Dispatch func(func())         // Runs a function on the window's goroutine, later; fyne.Do does.
+	OpenURL  func(*url.URL) error // Has the system show a page of the web; from any goroutine.
+	Changed  func()               // A key was kept or removed.
 }
 
 // KeyPanel is where the key of Flickr is entered, and removed. What is kept is never shown in full again. Its methods are
@@ -33,21 +35,22 @@ type KeyPanel struct {
 	KeyParams
 
 	k       *keyPresenter
+	pages   *pages
 	tx      *i18n.Texts
 	content *fyne.Container
 
-	state       *widget.Label
-	place       *widget.Label
+	state       *widgets.Text
+	place       *widgets.Text
 	entry       *widget.Form
-	key, secret *widget.Entry
-	keep        *widget.Button
-	remove      *widget.Button
+	key, secret *widgets.Entry
+	keep        *widgets.Button
+	remove      *widgets.Button
 }
 
 // NewKeyPanel makes the panel. It asks the keyring nothing yet.
 func NewKeyPanel(p KeyParams) *KeyPanel {
-	k := &KeyPanel{KeyParams: p, k: newKeyPresenter(p.Keys, p.Dispatch)}
-	k.k.changed = k.refresh
+	k := &KeyPanel{KeyParams: p, k: newKeyPresenter(p.Keys, p.Dispatch), pages: &pages{window: p.Window, dispatch: p.Dispatch, show: p.OpenURL}}
+	k.k.changed, k.k.kept = k.refresh, p.Changed
 	k.k.failed = func(sentence string, err error) {
 		widgets.ShowError(k.Window, k.tx, k.tx.T("collect.key.error."+sentence), err)
 	}
@@ -58,35 +61,31 @@ func NewKeyPanel(p KeyParams) *KeyPanel {
 func (k *KeyPanel) Content() fyne.CanvasObject {
 	k.tx = k.Texts()
 	tx := k.tx
-	how := widget.NewLabel(tx.T("collect.key.how"))
-	how.Wrapping = fyne.TextWrapWord
 	free := []string{tx.T("collect.local")}
 	for _, s := range k.Services {
-		if !s.NeedsKey {
+		if s.FindKey == nil {
 			free = append(free, s.Name)
 		}
 	}
-	without := widget.NewLabel(tx.T("collect.key.free", "Sources", strings.Join(free, tx.T("collect.comma"))))
-	without.Wrapping = fyne.TextWrapWord
-	k.state, k.place = widget.NewLabel(""), widget.NewLabel("")
-	k.state.Wrapping, k.place.Wrapping = fyne.TextWrapWord, fyne.TextWrapWord
+	k.state, k.place = widgets.NewText(""), widgets.NewText("")
 	k.state.TextStyle.Bold = true
-	k.key, k.secret = widget.NewPasswordEntry(), widget.NewPasswordEntry()
+	k.key, k.secret = widgets.NewEntry(), widgets.NewEntry()
+	k.key.Password, k.secret.Password = true, true
 	changed := func(string) { k.refreshButtons() }
 	k.key.OnChanged, k.secret.OnChanged = changed, changed
 	k.entry = widget.NewForm(widget.NewFormItem(tx.T("collect.key.key"), k.key), widget.NewFormItem(tx.T("collect.key.secret"), k.secret))
-	k.keep = widget.NewButtonWithIcon(tx.T("collect.key.keep"), theme.DocumentSaveIcon(), func() {
+	k.keep = widgets.NewButton(tx.T("collect.key.keep"), theme.DocumentSaveIcon(), func() {
 		k.k.keep(k.key.Text, k.secret.Text)
 	})
-	k.remove = widget.NewButtonWithIcon(tx.T("collect.key.remove"), theme.DeleteIcon(), func() {
+	k.remove = widgets.NewButton(tx.T("collect.key.remove"), theme.DeleteIcon(), func() {
 		widgets.ConfirmDanger(k.Window, tx, tx.T("collect.key.remove.title"), tx.T("collect.key.remove.text"), tx.T("collect.key.remove"), k.k.remove)
 	})
-	content := container.NewVBox(how)
+	content := container.NewVBox(widgets.NewText(tx.T("collect.key.how")))
 	k.content = content
-	if page, err := url.Parse(keyPage); err == nil {
-		content.Add(container.NewHBox(widget.NewHyperlink(tx.T("collect.key.page"), page)))
+	if page, ok := webPage(keyPage); ok {
+		content.Add(container.NewHBox(link(tx.T("collect.key.page"), page, func(page *url.URL) { k.pages.open(k.k.ctx, k.tx, page) })))
 	}
-	content.Add(without)
+	content.Add(widgets.NewText(tx.T("collect.key.free", "Sources", strings.Join(free, tx.T("collect.comma")))))
 	content.Add(k.state)
 	content.Add(k.entry)
 	content.Add(k.place)
@@ -99,7 +98,10 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 func (k *KeyPanel) Shown() { k.k.shown() }
 
 // Close stops what the panel does, and waits for it.
-func (k *KeyPanel) Close() { k.k.close() }
+func (k *KeyPanel) Close() {
+	k.k.close()
+	k.pages.wait()
+}
 
 // refresh shows the presenter's state.
 func (k *KeyPanel) refresh() {

@@ -28,6 +28,7 @@ type keyPresenter struct {
 	keys     Keys
 	dispatch func(func())
 	changed  func()
+	kept     func() // Called after a key was kept or removed.
 	failed   func(sentence string, err error)
 
 	busy  bool
@@ -42,7 +43,7 @@ type keyPresenter struct {
 
 func newKeyPresenter(keys Keys, dispatch func(func())) *keyPresenter {
 	ctx, stop := context.WithCancel(context.Background())
-	return &keyPresenter{keys: keys, dispatch: dispatch, changed: func() {}, failed: func(string, error) {}, ctx: ctx, stop: stop}
+	return &keyPresenter{keys: keys, dispatch: dispatch, changed: func() {}, kept: func() {}, failed: func(string, error) {}, ctx: ctx, stop: stop}
 }
 
 func (k *keyPresenter) close() {
@@ -81,6 +82,7 @@ func (k *keyPresenter) ask(sentence string, do func(context.Context) error) {
 		return
 	}
 	k.busy = true
+	looksOnly := sentence == "find"
 	k.work.Go(func() {
 		failure := do(k.ctx)
 		c, place, err := k.keys.Find(k.ctx, keyName)
@@ -102,6 +104,9 @@ func (k *keyPresenter) ask(sentence string, do func(context.Context) error) {
 				k.failed(sentence, failure)
 			}
 			k.changed()
+			if !looksOnly {
+				k.kept()
+			}
 		})
 	})
 	k.changed()

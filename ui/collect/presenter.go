@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -33,7 +37,9 @@ const (
 	keptRefusals = 500                    // The newest refusals that are listed; all are counted.
 	defaultCount = 20                     // Photos for a new keyword of a service.
 	defaultSide  = 32                     // Pixels: less tells nobody what is on a photo.
+	serviceSide  = 200                    // Pixels: of services there is choice enough.
 	maxSide      = 10_000                 // Pixels that may be asked for.
+	maxKeyword   = 200                    // Letters of a keyword that services take.
 )
 
 // A stage is what the tab is doing.
@@ -57,6 +63,9 @@ const (
 	countBad       fault = "count"
 	keywordMissing fault = "keyword.missing"
 	keywordTwice   fault = "keyword.twice"
+	keywordLong    fault = "keyword.long"
+	keyMissing     fault = "key"
+	noLicense      fault = "license"
 	sideBad        fault = "side"
 )
 
@@ -72,6 +81,7 @@ type row struct {
 	labelFault fault
 	result     source.Counts // Of the last run.
 	part       bool          // Whether it was part of the last run.
+	exhausted  bool          // Whether the source had no more for it.
 }
 
 // fault says what is wrong with the row by itself.
@@ -98,10 +108,14 @@ func (r *row) wanted() int {
 	return min(r.count, r.available)
 }
 
+// final reports whether nothing takes the place of a photo that is refused.
+func (r *row) final() bool { return r.count == 0 || r.available >= 0 && r.count > r.available }
+
 // presenter is the tab's state. All methods but those of the inbox are for the window's goroutine.
 type presenter struct {
 	jobs     Jobs
 	services []Service
+	prefs    Preferences
 	dispatch func(func())
 	log      *slog.Logger
 	changed  func() // Called after a change of what is shown.
@@ -113,10 +127,12 @@ type presenter struct {
 	stage    stage
 	stopping bool
 
-	service  *Service        // Nil for a folder or an archive.
-	licenses map[string]bool // Of the service, by ID: those allowed.
+	service  *Service       // Nil for files of the user's own.
+	licenses []source.Terms // Those allowed, in the service's order.
+	noKey    bool           // The service needs a key, and there is none.
+	searches int            // Numbers the searches for a key, so that a late one is known.
 
-	path     string // The folder or archive.
+	path     string // The folder, archive or list of addresses.
 	local    source.Local
 	listing  bool
 	listErr  error
@@ -127,12 +143,14 @@ type presenter struct {
 	rows     []*row
 	minSide  int // -1 for a text that is no number.
 	sideText string
+	near     bool // Leave out photos that look like one that is there.
 
 	order    []int          // Of the last run: the row of each request.
 	ranIn    string         // The folder of its dataset.
 	photos   []curate.Photo // The newest first.
 	refusals []refusal      // The newest first.
 	refused  map[picture.Reason]int
+	compared compared
 	outcome  outcome
 
 	ctx  context.Context // Ends with close.
@@ -162,19 +180,20 @@ type outcome struct {
 
 // A shortage is a keyword of which there were fewer photos than wanted.
 type shortage struct {
+	request      int
 	keyword      string
 	found, count int
 }
 
-func newPresenter(jobs Jobs, services []Service, dispatch func(func()), log *slog.Logger) *presenter {
+func newPresenter(jobs Jobs, services []Service, prefs Preferences, dispatch func(func()), log *slog.Logger) *presenter {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	return &presenter{
-		jobs: jobs, services: services, dispatch: dispatch, log: log, changed: func() {}, failed: func(string, error) {},
-		minSide: defaultSide, sideText: strconv.Itoa(defaultSide), ctx: ctx, stop: stop, unlist: func() {},
-		refused: map[picture.Reason]int{}, licenses: map[string]bool{},
+		jobs: jobs, services: services, prefs: prefs, dispatch: dispatch, log: log, changed: func() {}, failed: func(string, error) {},
+		minSide: defaultSide, sideText: strconv.Itoa(defaultSide), near: prefs.String(prefNear) != prefOff,
+		ctx: ctx, stop: stop, unlist: func() {}, refused: map[picture.Reason]int{},
 	}
 }
 
@@ -207,32 +226,105 @@ func (p *presenter) setLibrary(l Library) {
 func (p *presenter) forget() {
 	p.photos, p.refusals, p.refused, p.outcome = nil, nil, map[picture.Reason]int{}, outcome{}
 	for _, r := range p.rows {
-		r.result, r.part = source.Counts{}, false
+		r.result, r.part, r.exhausted = source.Counts{}, false, false
 	}
 }
 
-// useService chooses a service by its index, or -1 for folders and archives.
+// useService chooses a service by its index, or -1 for files of the user's own.
 func (p *presenter) useService(i int) {
 	if p.stage != choosing || i < 0 && p.service == nil || i >= 0 && p.service == &p.services[i] {
 		return
 	}
 	p.unlist()
 	p.forget()
-	p.rows, p.path, p.local, p.listing, p.listErr = nil, "", nil, false, nil
-	p.service, p.licenses = nil, map[string]bool{}
+	if p.service == nil || i < 0 { // From one service to another, the keywords stay.
+		p.rows = nil
+	}
+	p.path, p.local, p.listing, p.listErr = "", nil, false, nil
+	p.service, p.licenses = nil, nil
+	before, now := serviceSide, defaultSide
 	if i >= 0 {
+		before, now = defaultSide, serviceSide
 		p.service = &p.services[i]
-		for _, l := range p.service.Licenses {
-			p.licenses[l.ID] = l.Allowed
-		}
+		p.licenses = p.allowed()
+	}
+	if p.minSide == before { // Nobody has changed it.
+		p.minSide, p.sideText = now, strconv.Itoa(now)
+	}
+	p.findKey()
+	if i >= 0 && len(p.rows) == 0 {
 		p.addKeyword()
+		return
 	}
 	p.changed()
 }
 
+// findKey looks beside whether the key is there that the service needs.
+func (p *presenter) findKey() {
+	p.searches++
+	if p.service == nil || p.service.FindKey == nil {
+		p.noKey = false
+		return
+	}
+	number, find := p.searches, p.service.FindKey
+	p.work.Go(func() {
+		err := find(p.ctx)
+		p.dispatch(func() {
+			if number != p.searches || p.ctx.Err() != nil {
+				return
+			}
+			p.noKey = errors.Is(err, secret.ErrNone)
+			p.changed()
+		})
+	})
+}
+
+// Names of the preferences. That of licences ends in the kind of the service.
+const (
+	prefNear     = "collect.near"
+	prefLicenses = "collect.licenses."
+	prefOff      = "off"
+)
+
+// setNear says whether photos are left out that look like one that is there.
+func (p *presenter) setNear(yes bool) {
+	p.near = yes
+	p.prefs.SetString(prefNear, map[bool]string{true: "on", false: prefOff}[yes])
+	p.changed()
+}
+
+// allowed gives the licences that were allowed the last time, or those that a source asks for by itself.
+func (p *presenter) allowed() []source.Terms {
+	free := source.FreeTerms()
+	if kept, err := source.ParseTerms(p.prefs.String(prefLicenses + p.service.Kind)); err == nil && len(kept) > 0 {
+		free = kept
+	}
+	return p.inOrder(free)
+}
+
+// inOrder gives those of the service's licences that are in a list.
+func (p *presenter) inOrder(list []source.Terms) []source.Terms {
+	var all []source.Terms
+	for _, l := range p.service.Licenses {
+		if slices.Contains(list, l) {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
 // allow allows or forbids a licence.
-func (p *presenter) allow(id string, yes bool) {
-	p.licenses[id] = yes
+func (p *presenter) allow(license source.Terms, yes bool) {
+	list := slices.DeleteFunc(slices.Clone(p.licenses), func(l source.Terms) bool { return l == license })
+	if yes {
+		list = append(list, license)
+	}
+	p.licenses = p.inOrder(list)
+	var names []string
+	for _, l := range p.licenses {
+		names = append(names, string(l))
+	}
+	p.prefs.SetString(prefLicenses+p.service.Kind, strings.Join(names, ","))
 	p.changed()
 }
 
@@ -329,7 +421,12 @@ func fold(label string) string { return strings.ToLower(norm.NFC.String(label)) 
 
 // blocker says why collecting cannot start, and in which row, -1 for none of them.
 func (p *presenter) blocker() (int, fault) {
-	if p.minSide < 0 {
+	switch {
+	case p.noKey:
+		return -1, keyMissing
+	case p.service != nil && len(p.service.Licenses) > 0 && len(p.licenses) == 0:
+		return -1, noLicense
+	case p.minSide < 0:
 		return -1, sideBad
 	}
 	chosen, labels, keywords := false, map[string]string{}, map[string]bool{}
@@ -340,10 +437,12 @@ func (p *presenter) blocker() (int, fault) {
 		chosen = true
 		if p.service != nil {
 			k := strings.ToLower(strings.TrimSpace(r.keyword))
-			if k == "" {
+			switch {
+			case k == "":
 				return i, keywordMissing
-			}
-			if keywords[k] {
+			case utf8.RuneCountInString(k) > maxKeyword:
+				return i, keywordLong
+			case keywords[k]:
 				return i, keywordTwice
 			}
 			keywords[k] = true
@@ -368,7 +467,7 @@ func (p *presenter) ready() bool {
 	return p.library != nil && p.stage == choosing && !p.listing && f == noFault
 }
 
-// choose lists the folder or archive at a path, unless a run is under way.
+// choose lists the folder, archive or list of addresses at a path, unless a run is under way.
 func (p *presenter) choose(path string) bool {
 	if p.stage == running {
 		return false
@@ -386,23 +485,23 @@ func (p *presenter) choose(path string) bool {
 // errOwn says that the photos are those of the dataset itself.
 var errOwn = errors.New("the folder is the dataset itself or a part of it")
 
-// list lists a folder or an archive beside.
+// list lists a folder, an archive or a list of addresses beside.
 func (p *presenter) list(path string) {
 	p.unlist()
 	ctx, cancel := context.WithCancel(p.ctx)
 	p.unlist = cancel
 	p.listings++
-	number, library, dir := p.listings, p.library, p.dir
+	number, library, dir, log := p.listings, p.library, p.dir, p.log
 	p.path, p.local, p.rows, p.listing, p.listErr = path, nil, nil, true, nil
 	p.work.Go(func() {
 		defer cancel()
-		local, rows, err := look(ctx, path, dir, library)
+		local, rows, err := look(ctx, path, dir, library, log)
 		p.dispatch(func() {
 			if number != p.listings || p.ctx.Err() != nil {
 				return
 			}
 			p.listing, p.local, p.rows, p.listErr = false, local, rows, err
-			p.listKey = listSentence(err)
+			p.listKey = listSentence(path, err)
 			if err != nil && !errors.Is(err, context.Canceled) {
 				p.log.Info("a source cannot be listed", "error", err)
 			}
@@ -415,12 +514,30 @@ func (p *presenter) list(path string) {
 // errNoPhotos says that there is nothing to collect.
 var errNoPhotos = errors.New("no photos were found")
 
+// listEndings are the endings of the names of lists of addresses, in lower case.
+func listEndings() []string { return []string{".csv", ".txt"} }
+
+// IsList tells by its name whether a file is a list of addresses.
+func IsList(path string) bool {
+	return slices.Contains(listEndings(), strings.ToLower(filepath.Ext(path)))
+}
+
+// openLocal opens the list of addresses, the folder or the archive at a path.
+func openLocal(path string, log *slog.Logger) (source.Local, error) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && IsList(path) {
+		list := source.NewAddresses(path)
+		list.Web.Log = log
+		return list, nil
+	}
+	return source.Open(path)
+}
+
 // look opens and lists what lies at a path.
-func look(ctx context.Context, path, dir string, l Library) (source.Local, []*row, error) {
-	if dir != "" && within(dir, path) {
+func look(ctx context.Context, path, dir string, l Library, log *slog.Logger) (source.Local, []*row, error) {
+	local, err := openLocal(path, log)
+	if _, list := local.(*source.Addresses); !list && dir != "" && within(dir, path) {
 		return nil, nil, fmt.Errorf("%s: %w", path, errOwn)
 	}
-	local, err := source.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -463,10 +580,12 @@ func within(dir, path string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
-func listSentence(err error) string {
+func listSentence(path string, err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case IsList(path):
+		return "addresses"
 	case errors.Is(err, errOwn):
 		return "own"
 	case errors.Is(err, errNoPhotos):
@@ -484,29 +603,27 @@ func (p *presenter) start() {
 	}
 	p.forget()
 	var requests []source.Request
-	var sum int64
+	var shares []share
 	p.order = nil
 	for i, r := range p.rows {
 		if r.on {
 			r.part = true
 			p.order = append(p.order, i)
 			requests = append(requests, source.Request{Keyword: r.keyword, Label: r.label, Count: r.count})
-			sum += int64(r.wanted())
+			shares = append(shares, share{wanted: r.wanted(), final: r.final()})
 		}
 	}
 	var open func(context.Context) (source.Source, error)
 	if local := p.local; p.service == nil {
 		open = func(context.Context) (source.Source, error) { return local, nil }
 	} else {
-		service, allowed, side := p.service, []string(nil), p.minSide
-		for _, l := range service.Licenses {
-			if p.licenses[l.ID] {
-				allowed = append(allowed, l.ID)
-			}
-		}
+		service, allowed, side := p.service, p.licenses, p.minSide
 		open = func(ctx context.Context) (source.Source, error) { return service.Open(ctx, allowed, side) }
 	}
-	r := &run{inbox: &p.inbox, tell: func() { p.dispatch(p.drain) }, library: p.library, dir: p.dir, open: open, requests: requests, minSide: p.minSide, total: sum}
+	r := &run{
+		inbox: &p.inbox, tell: func() { p.dispatch(p.drain) }, library: p.library, dir: p.dir, open: open,
+		requests: requests, minSide: p.minSide, near: p.near, progress: progress{shares: shares, inTurn: p.service != nil},
+	}
 	p.stage, p.stopping, p.ranIn = running, false, p.dir
 	p.inbox.begin(len(requests))
 	if err := p.jobs.Start(kind, r.do); err != nil {
@@ -544,22 +661,32 @@ func (p *presenter) again() {
 
 // drain takes over what the run has put into the inbox.
 func (p *presenter) drain() {
-	photos, refusals, reasons, counts, ended := p.inbox.take()
+	news := p.inbox.take()
 	if p.ctx.Err() != nil {
 		return
 	}
-	p.photos = firsts(photos, p.photos, keptPhotos)
-	p.refusals = firsts(refusals, p.refusals, keptRefusals)
-	for reason, n := range reasons {
+	p.photos = firsts(news.photos, p.photos, keptPhotos)
+	p.refusals = firsts(news.refusals, p.refusals, keptRefusals)
+	p.compared = news.compared
+	for reason, n := range news.reasons {
 		p.refused[reason] += n
 	}
-	for request, c := range counts {
+	for request, c := range news.counts {
 		if request < len(p.order) {
 			p.rows[p.order[request]].result = c
 		}
 	}
-	if ended != nil && p.stage == running {
+	if counts := news.counts; p.service != nil && len(counts) > 0 { // A service is asked for one keyword after the other.
+		for _, i := range p.order[:min(slices.Max(slices.Collect(maps.Keys(counts))), len(p.order))] {
+			r := p.rows[i]
+			r.exhausted = r.count > 0 && r.result.Landed+r.result.There < r.count
+		}
+	}
+	if ended := news.ended; ended != nil && p.stage == running {
 		p.stage, p.outcome = finished, *ended
+		for _, s := range ended.short {
+			p.rows[p.order[s.request]].exhausted = true
+		}
 		if err := ended.err; err != nil && !errors.Is(err, context.Canceled) {
 			p.failed(sentence(err), err)
 		}
@@ -578,7 +705,19 @@ func firsts[T any](fresh, old []T, most int) []T {
 
 // sentence gives the end of the key of the sentence about an error of a run.
 func sentence(err error) string {
+	var (
+		flickr  *source.FlickrError
+		service *source.ServiceError
+	)
 	switch {
+	case errors.Is(err, source.ErrNoKey), errors.Is(err, secret.ErrNone):
+		return "key.none"
+	case errors.Is(err, ErrKeyUnread):
+		return "key.unread"
+	case errors.As(err, &flickr):
+		return flickrSentence(flickr.Code)
+	case errors.As(err, &service):
+		return serviceSentence(service)
 	case errors.Is(err, syscall.ENOSPC):
 		return "full"
 	case errors.Is(err, curate.ErrReadOnly), errors.Is(err, fs.ErrPermission):
@@ -589,10 +728,41 @@ func sentence(err error) string {
 		return "label"
 	case errors.Is(err, source.ErrArchive):
 		return "archive"
-	case errors.Is(err, secret.ErrNone):
-		return "key"
 	case errors.Is(err, job.ErrBusy):
 		return "busy"
 	}
 	return "other"
+}
+
+// aboutKey reports whether a sentence has the settings for its way out.
+func aboutKey(sentence string) bool { return strings.HasPrefix(sentence, "key.") }
+
+// flickrSentence is sentence for what Flickr answered with. Its code 0 comes without an explanation when it is overloaded,
+// and 201, which is nowhere documented, too.
+func flickrSentence(code int) string {
+	const unexplained, overloaded = 0, 201
+	switch code {
+	case source.CodeInvalidKey:
+		return "key.refused"
+	case source.CodeInvalidSignature, source.CodeMissingSignature:
+		return "key.secret"
+	case unexplained, source.CodeSearchDown, source.CodeUnavailable, source.CodeWriteFailed, overloaded:
+		return "flickr.later"
+	}
+	return "flickr.search"
+}
+
+// serviceSentence is sentence for a service that cannot be used.
+func serviceSentence(e *source.ServiceError) string {
+	switch {
+	case e.Status == http.StatusTooManyRequests && e.RetryAfter > 0:
+		return "service.wait"
+	case e.Status == http.StatusTooManyRequests:
+		return "service.limit"
+	case e.Status >= http.StatusInternalServerError, e.Status == http.StatusRequestTimeout:
+		return "service.trouble"
+	case e.Status >= http.StatusBadRequest:
+		return "service.refused"
+	}
+	return "service.unreachable"
 }

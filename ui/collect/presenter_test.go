@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,6 +124,22 @@ func (l *library) Add(ctx context.Context, a curate.Addition) (curate.Photo, err
 	return p, nil
 }
 
+// Fingerprints implements source.Comparer for a dataset whose photos all look different.
+func (l *library) Fingerprints(ctx context.Context, progress func(done, total int)) error {
+	total := len(l.Photos(curate.Query{}))
+	for done := range total {
+		progress(done+1, total)
+	}
+	return ctx.Err()
+}
+
+// preferences keeps choices in memory.
+type preferences map[string]string
+
+func (p preferences) String(key string) string { return p[key] }
+
+func (p preferences) SetString(key, value string) { p[key] = value }
+
 // world is a presenter with all that is around it.
 type world struct {
 	*presenter
@@ -130,13 +147,14 @@ type world struct {
 	q        *queue
 	runner   *job.Runner
 	lib      *library
+	prefs    preferences
 	failures []string
 }
 
 func newWorld(t *testing.T, services ...Service) *world {
 	t.Helper()
-	w := &world{q: newQueue(), runner: job.New(context.Background()), lib: &library{dir: t.TempDir()}}
-	w.presenter = newPresenter(w.runner, services, w.q.dispatch, nil)
+	w := &world{q: newQueue(), runner: job.New(context.Background()), lib: &library{dir: t.TempDir()}, prefs: preferences{}}
+	w.presenter = newPresenter(w.runner, services, w.prefs, w.q.dispatch, nil)
 	w.failed = func(sentence string, _ error) { w.failures = append(w.failures, sentence) }
 	w.setLibrary(w.lib)
 	t.Cleanup(func() {
@@ -484,7 +502,7 @@ func TestWhatIsShownIsBounded(t *testing.T) {
 		if i%700 == 0 {
 			w.drain()
 		}
-		if len(w.inbox.photos) > 2*keptPhotos || len(w.inbox.refusals) > 2*keptRefusals {
+		if len(w.inbox.news.photos) > 2*keptPhotos || len(w.inbox.news.refusals) > 2*keptRefusals {
 			t.Fatal("the inbox grows without end")
 		}
 	}
@@ -517,19 +535,19 @@ func (s shelf) Search(_ context.Context, r source.Request) iter.Seq2[source.Item
 	}
 }
 
-func service(each int, opened func(licenses []string, side int) error) Service {
+func service(each int, opened func(licenses []source.Terms, side int) error) Service {
 	return Service{
-		Name: "Shelf", Licenses: []License{{"by", "CC BY 4.0", true}, {"nc", "CC BY-NC 4.0", false}, {"0", "CC0 1.0", true}},
-		Open: func(_ context.Context, licenses []string, side int) (source.Source, error) {
+		Kind: "shelf", Name: "Shelf", Licenses: []source.Terms{source.BY, source.BYNC, source.CC0},
+		Open: func(_ context.Context, licenses []source.Terms, side int) (source.Source, error) {
 			return shelf{each}, opened(licenses, side)
 		},
 	}
 }
 
 func TestService(t *testing.T) {
-	var licenses []string
+	var licenses []source.Terms
 	side := 0
-	w := newWorld(t, service(10, func(l []string, s int) error { licenses, side = l, s; return nil }))
+	w := newWorld(t, service(10, func(l []source.Terms, s int) error { licenses, side = l, s; return nil }))
 	w.useService(0)
 	if i, f := w.blocker(); i != 0 || f != keywordMissing {
 		t.Errorf("row %d, %q", i, f)
@@ -550,14 +568,17 @@ func TestService(t *testing.T) {
 	w.addKeyword()
 	w.removeRow(2)
 	w.setCount(0, "3")
-	w.allow("nc", true)
-	w.allow("by", false)
+	w.allow(source.BYNC, true)
+	w.allow(source.BY, false)
 	w.setMinSide("20")
 	w.collected(t)
-	if o := w.outcome; o.landed != 13 || len(o.short) != 1 || o.short[0] != (shortage{"lilium", 10, 20}) {
+	if o := w.outcome; o.landed != 13 || len(o.short) != 1 || o.short[0] != (shortage{1, "lilium", 10, 20}) {
 		t.Errorf("the outcome is %+v", o)
 	}
-	if strings.Join(licenses, " ") != "nc 0" || side != 20 {
+	if !w.rows[1].exhausted || w.rows[0].exhausted {
+		t.Error("it is not said which row the source has no more for")
+	}
+	if !slices.Equal(licenses, []source.Terms{source.BYNC, source.CC0}) || side != 20 {
 		t.Errorf("it was opened with %v and %d", licenses, side)
 	}
 	w.idle(t)

@@ -23,6 +23,7 @@ import (
 var reasons = []picture.Reason{
 	picture.Empty, picture.NotAPicture, picture.TooLarge, picture.TooManyPixels, picture.Truncated, picture.Damaged, picture.Unsupported, picture.Unreadable,
 	source.Duplicate, source.Deleted, source.TooSmall, source.Link, source.Unsafe, source.Encrypted,
+	source.NearDuplicate, source.Gone, source.Redirected, source.Unreachable, source.WrongLicense, source.Excluded,
 }
 
 // refusalTree lists what was refused below the reasons why.

@@ -33,6 +33,7 @@ type rowView struct {
 }
 
 func (v *view) rowList() *widget.List {
+	v.rowOf = map[int]*rowView{}
 	return widget.NewList(
 		func() int { return len(v.p.rows) },
 		func() fyne.CanvasObject { return v.newRow() },
@@ -59,6 +60,7 @@ func (v *view) newRow() *rowView {
 		last, keyword = r.remove, r.keyword
 	}
 	r.edit = container.New(&rowLayout{}, first, keyword, r.label, r.count, last)
+	r.keyword.OnSubmitted = func(string) { v.addKeyword() }
 	r.ExtendBaseWidget(r)
 	return r
 }
@@ -73,6 +75,7 @@ func (r *rowView) set(i int) {
 	if i >= len(r.v.p.rows) {
 		return
 	}
+	r.v.rowOf[i] = r
 	row, p, tx := r.v.p.rows[i], r.v.p, r.v.tx
 	choice := p.stage == choosing
 	show(r.edit, choice)
@@ -126,14 +129,20 @@ func (r *rowView) setBar(row *row) {
 	}
 	here := row.result.Landed + row.result.There
 	seen, wanted := here, row.wanted()
-	if row.count == 0 || row.available >= 0 && row.count > row.available {
-		seen += row.result.Refused // None takes its place.
+	if row.final() {
+		seen += row.result.Refused
 	}
-	text := tx.T("collect.bar", "Here", tx.Number(here), "Wanted", tx.Number(wanted))
+	share, text := 0.0, tx.T("collect.bar.all", "Here", tx.Number(here))
+	if wanted > 0 {
+		here = min(here, wanted) // Of an earlier run's photos, some may have another label now, and others took their places.
+		share, text = float64(seen)/float64(wanted), tx.T("collect.bar", "Here", tx.Number(here), "Wanted", tx.Number(wanted))
+	}
 	if row.result.Refused > 0 {
-		text = tx.T("collect.bar.refused", "Here", tx.Number(here), "Wanted", tx.Number(wanted), "Refused", tx.Number(row.result.Refused))
+		text += tx.T("collect.comma") + tx.T("collect.bar.refused", "Refused", tx.Number(row.result.Refused))
 	}
-	share := float64(seen) / float64(max(wanted, 1))
+	if row.exhausted {
+		text += tx.T("collect.comma") + tx.T("collect.bar.exhausted")
+	}
 	r.draw(drawn{title, share, text, r.v.p.stage == running && share > 0 && share < 1})
 }
 

@@ -21,7 +21,8 @@ type run struct {
 	open     func(ctx context.Context) (source.Source, error)
 	requests []source.Request
 	minSide  int
-	total    int64 // Photos to be seen to; 0 while unknown.
+	near     bool // Leave out photos that look like one that is there.
+	progress progress
 }
 
 // do is the job.
@@ -36,46 +37,108 @@ func (r *run) do(ctx context.Context, report func(job.Progress)) error {
 		ended.err = err
 		return err
 	}
-	var done int64
 	c := source.Collector{Library: r.library, Source: from, MinSide: r.minSide, Observe: func(e source.Event) {
 		r.inbox.put(e, r.tell)
-		done++
-		report(job.Progress{Done: min(done, max(r.total, 1)), Total: r.total})
+		r.progress.put(e)
+		report(r.progress.state())
 	}}
+	if r.near {
+		c.Comparer = r.library
+		c.Compared = func(done, total int) {
+			r.inbox.compare(done, total, r.tell)
+			report(job.Progress{Phase: phaseComparing, Done: int64(done), Total: int64(total)})
+		}
+	}
 	result, err := c.Run(ctx, r.requests)
 	ended.err = err
 	for _, n := range result.Reasons {
 		ended.refused += n
 	}
-	for _, s := range result.Results {
+	for i, s := range result.Results {
 		ended.landed += s.Landed
 		ended.there += s.There
 		if s.Exhausted {
-			ended.short = append(ended.short, shortage{s.Keyword, s.Landed + s.There, s.Count})
+			ended.short = append(ended.short, shortage{i, s.Keyword, s.Landed + s.There, s.Count})
 		}
 	}
 	return err
 }
 
+// phaseComparing is the phase of a job in which the photos that are there are looked at, to compare others with them.
+const phaseComparing = "comparing"
+
+// A share is the part of one request in a run's progress.
+type share struct {
+	wanted int  // Photos that are to be there at its end; 0 where nobody knows.
+	final  bool // Nothing takes the place of a photo that is refused.
+	counts source.Counts
+}
+
+// progress tells how far a run is.
+type progress struct {
+	shares []share
+	inTurn bool // The requests are seen to one after the other,
+	turn   int  // now this one: those before it are over.
+}
+
+func (p *progress) put(e source.Event) {
+	if e.Request >= 0 {
+		p.shares[e.Request].counts = e.Counts
+		p.turn = max(p.turn, e.Request)
+	}
+}
+
+// state counts what takes time: photos that were there already do not. The total is 0 where nobody knows it.
+func (p *progress) state() job.Progress {
+	var done, total int64
+	for i, s := range p.shares {
+		seen := s.counts.Landed
+		if s.final {
+			seen += s.counts.Refused
+		}
+		done += int64(seen)
+		switch {
+		case p.inTurn && i < p.turn:
+			total += int64(seen)
+		case s.wanted == 0:
+			return job.Progress{}
+		default:
+			total += int64(max(s.wanted-s.counts.There, seen))
+		}
+	}
+	return job.Progress{Done: done, Total: total}
+}
+
 // inbox is where a job leaves what it has done, until the presenter looks, at most ten times a second.
 type inbox struct {
-	mu       sync.Mutex
+	mu     sync.Mutex
+	news   news
+	number int         // Of the last refusal.
+	timer  *time.Timer // Has the presenter look; nil while there is nothing new.
+	closed bool
+}
+
+// news is what a job has done since the presenter looked.
+type news struct {
 	photos   []curate.Photo // The oldest first, not much more than are shown.
 	refusals []refusal
-	number   int // Of the last refusal.
 	reasons  map[picture.Reason]int
 	counts   map[int]source.Counts // By request.
+	compared compared              // The last of it.
 	ended    *outcome
-	timer    *time.Timer // Has the presenter look; nil while there is nothing new.
-	closed   bool
 }
+
+// compared is how many of the photos that are there were looked at, to compare others with them.
+type compared struct{ done, total int }
+
+// under reports whether there are some that were not looked at.
+func (c compared) under() bool { return c.done < c.total }
 
 // begin empties the inbox for a run.
 func (b *inbox) begin(requests int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.photos, b.refusals, b.reasons, b.ended = nil, nil, map[picture.Reason]int{}, nil
-	b.counts = make(map[int]source.Counts, requests)
+	b.news = news{reasons: map[picture.Reason]int{}, counts: make(map[int]source.Counts, requests)}
 }
 
 // put takes what became of a photo, and has tell called soon.
@@ -83,19 +146,32 @@ func (b *inbox) put(e source.Event, tell func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e.Request >= 0 {
-		b.counts[e.Request] = e.Counts
+		b.news.counts[e.Request] = e.Counts
 	}
 	switch {
 	case e.Photo != nil:
-		b.photos = lasts(append(b.photos, *e.Photo), keptPhotos)
+		b.news.photos = lasts(append(b.news.photos, *e.Photo), keptPhotos)
 	case e.Refusal != nil:
 		b.number++
-		b.refusals = lasts(append(b.refusals, refusal{b.number, e.Refusal.Reason, e.Refusal.Name, e.Refusal.Error()}), keptRefusals)
-		b.reasons[e.Refusal.Reason]++
+		b.news.refusals = lasts(append(b.news.refusals, refusal{b.number, e.Refusal.Reason, e.Refusal.Name, e.Refusal.Error()}), keptRefusals)
+		b.news.reasons[e.Refusal.Reason]++
 	}
+	b.soon(tell)
+}
+
+// soon has tell called when the interval has passed.
+func (b *inbox) soon(tell func()) {
 	if b.timer == nil && !b.closed {
 		b.timer = time.AfterFunc(interval, tell)
 	}
+}
+
+// compare takes how many photos were looked at, and has tell called soon.
+func (b *inbox) compare(done, total int, tell func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.news.compared = compared{done, total}
+	b.soon(tell)
 }
 
 // lasts drops the first ones when there are twice as many as needed.
@@ -110,20 +186,20 @@ func lasts[T any](all []T, most int) []T {
 func (b *inbox) end(o outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended = &o
+	b.news.ended = &o
 }
 
 // take empties the inbox.
-func (b *inbox) take() (photos []curate.Photo, refusals []refusal, reasons map[picture.Reason]int, counts map[int]source.Counts, ended *outcome) {
+func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	photos, refusals, reasons, counts, ended = b.photos, b.refusals, b.reasons, b.counts, b.ended
-	b.photos, b.refusals, b.reasons, b.counts, b.ended = nil, nil, map[picture.Reason]int{}, map[int]source.Counts{}, nil
+	n := b.news
+	b.news = news{reasons: map[picture.Reason]int{}, counts: map[int]source.Counts{}, compared: n.compared}
 	if b.timer != nil {
 		b.timer.Stop()
 		b.timer = nil
 	}
-	return photos, refusals, reasons, counts, ended
+	return n
 }
 
 // close has nothing told any more.

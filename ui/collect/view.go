@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -15,6 +16,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	source "kaika/core/collect"
 	"kaika/ui/i18n"
 	"kaika/ui/widgets"
 )
@@ -25,27 +27,33 @@ type view struct {
 
 	p     *presenter
 	tx    *i18n.Texts
+	pages *pages
 	split float64 // Between the choice and what it brings.
 
 	root  *fyne.Container
 	shape shape // Of what root holds.
 
 	target    *widget.Label
+	sources   *widget.RadioGroup // Nil without services. It outlives a choice, which the keyboard's focus lies on.
 	path      *widget.Label
 	pick      []fyne.Disableable // What chooses the source.
-	problem   *widget.Label
+	unfold    *widget.Button     // Shows and hides licenses.
+	licenses  *container.Scroll
+	problem   *widgets.Text
 	details   *widget.Button
 	looking   *widget.ProgressBarInfinite
 	all       *widget.Check
 	rows      *widget.List
+	rowOf     map[int]*rowView // Shows the row with a number, or did so last.
 	side      *widget.Entry
-	blocker   *widget.Label
+	near      *widget.Check
+	blocker   *widgets.Text
 	start     *widget.Button
 	stop      *widget.Button
 	again     *widget.Button
 	review    *widget.Button
 	add       *widget.Button
-	summary   *widget.Label
+	summary   *widgets.Text
 	head      fyne.CanvasObject
 	picks     fyne.CanvasObject // The buttons and licences that choose.
 	left      *fyne.Container
@@ -58,6 +66,8 @@ type view struct {
 	arrived  *arrivals
 	refusals *refusalTree
 	tabs     *container.AppTabs
+	notice   *widgets.Text
+	brought  *fyne.Container // Holds tabs and notice.
 }
 
 // shape tells which widgets there are. Another one needs other widgets.
@@ -71,7 +81,10 @@ type shape struct {
 func (v *view) content() fyne.CanvasObject {
 	v.close()
 	v.tx = v.Texts()
-	v.root, v.shape = container.NewStack(), shape{}
+	v.root, v.shape, v.sources = container.NewStack(), shape{}, nil
+	if len(v.Services) > 0 {
+		v.sources = v.sourceChoice()
+	}
 	v.refresh()
 	return v.root
 }
@@ -85,9 +98,31 @@ func (v *view) close() {
 
 // failed tells of an error of a run.
 func (v *view) failed(sentence string, err error) {
-	if v.tx != nil {
-		widgets.ShowError(v.Window, v.tx, v.tx.T("collect.error."+sentence), err)
+	if v.tx == nil {
+		return
 	}
+	service, wait := "", ""
+	if v.p.service != nil {
+		service = v.p.service.Name
+	}
+	if e := (*source.ServiceError)(nil); errors.As(err, &e) {
+		service, wait = e.Service, v.tx.Duration(e.RetryAfter)
+	}
+	text := v.tx.T("collect.error."+sentence, "Service", service, "Wait", wait)
+	if aboutKey(sentence) {
+		v.askForKey(text, err)
+		return
+	}
+	widgets.ShowError(v.Window, v.tx, text, err)
+}
+
+// askForKey tells what is wrong with a key, and leads to where it is entered.
+func (v *view) askForKey(text string, err error) {
+	d := widgets.NewDialog(v.Window, v.tx.T("kit.error.title"), v.tx.T("kit.close"), widgets.NewText(text), 520, 0)
+	d.SetIcon(theme.ErrorIcon())
+	d.Add(v.tx.T("kit.error.details"), nil, func() { widgets.ShowError(v.Window, v.tx, text, err) })
+	d.SetAccept(v.tx.T("collect.key.settings"), theme.SettingsIcon(), v.Settings)
+	d.Open(nil)
 }
 
 // focus puts the keyboard's focus where one begins.
@@ -117,6 +152,7 @@ func (v *view) refresh() {
 	v.arrived.refresh()
 	v.refusals.refresh()
 	v.refreshTabs()
+	v.refreshNotice()
 }
 
 // build makes the widgets for the shape.
@@ -141,10 +177,12 @@ func (v *view) choice() fyne.CanvasObject {
 	v.target.Truncation = fyne.TextTruncateEllipsis
 	top := container.NewVBox(container.NewBorder(nil, nil, widget.NewIcon(theme.FolderIcon()), nil, v.target))
 	v.pick = nil
-	if len(v.Services) > 0 {
-		top.Add(v.serviceChoice())
+	if v.sources != nil {
+		top.Add(v.sources)
+		v.pick = append(v.pick, v.sources)
 	}
 	v.picks = container.NewVBox()
+	v.unfold, v.licenses = nil, nil
 	if v.p.service == nil {
 		v.picks = v.localChoice()
 	} else if len(v.p.service.Licenses) > 0 {
@@ -154,8 +192,7 @@ func (v *view) choice() fyne.CanvasObject {
 	v.path = widget.NewLabel("")
 	v.path.Truncation = fyne.TextTruncateEllipsis
 	top.Add(v.path)
-	v.problem = widget.NewLabel("")
-	v.problem.Wrapping = fyne.TextWrapWord
+	v.problem = widgets.NewText("")
 	v.details = widget.NewButton(v.tx.T("kit.error.details"), func() {
 		widgets.ShowError(v.Window, v.tx, v.problem.Text, v.p.listErr)
 	})
@@ -164,7 +201,11 @@ func (v *view) choice() fyne.CanvasObject {
 	top.Add(container.NewBorder(nil, nil, nil, container.NewVBox(v.details), v.problem))
 	top.Add(v.looking)
 	v.all = widget.NewCheck("", v.p.setAllOn)
-	v.head = container.New(&rowLayout{}, v.all, heading(v.tx.T("collect.head.keyword")), heading(v.tx.T("collect.head.label")),
+	from := v.tx.T("collect.head.keyword")
+	if v.p.service != nil {
+		from = v.tx.T("collect.keyword")
+	}
+	v.head = container.New(&rowLayout{}, v.all, heading(from), heading(v.tx.T("collect.head.label")),
 		heading(v.tx.T("collect.head.count")), widget.NewLabel(""))
 	top.Add(v.head)
 	v.rows = v.rowList()
@@ -172,19 +213,22 @@ func (v *view) choice() fyne.CanvasObject {
 	v.side = widget.NewEntry()
 	v.side.SetText(v.p.sideText)
 	v.side.OnChanged = v.p.setMinSide
-	v.options = container.NewHBox(widget.NewLabel(v.tx.T("collect.side")), container.NewGridWrap(fyne.NewSize(72, v.side.MinSize().Height), v.side),
-		widget.NewLabel(v.tx.T("collect.pixels")))
-	v.blocker = widget.NewLabel("")
-	v.blocker.Wrapping = fyne.TextWrapWord
-	v.summary = widget.NewLabel("")
-	v.summary.Wrapping = fyne.TextWrapWord
+	v.near = widget.NewCheck(v.tx.T("collect.near"), nil)
+	v.near.SetChecked(v.p.near)
+	v.near.OnChanged = v.p.setNear
+	v.options = container.NewVBox(
+		container.NewHBox(widget.NewLabel(v.tx.T("collect.side")), container.NewGridWrap(fyne.NewSize(72, v.side.MinSize().Height), v.side),
+			widget.NewLabel(v.tx.T("collect.pixels"))),
+		v.near)
+	v.blocker = widgets.NewText("")
+	v.summary = widgets.NewText("")
 	v.start = widget.NewButtonWithIcon("", theme.DownloadIcon(), v.p.start)
 	v.start.Importance = widget.HighImportance
 	v.stop = widget.NewButtonWithIcon(v.tx.T("collect.stop"), theme.MediaStopIcon(), v.p.halt)
 	v.again = widget.NewButtonWithIcon(v.tx.T("collect.again"), theme.NavigateBackIcon(), v.p.again)
 	v.review = widget.NewButtonWithIcon(v.tx.T("collect.review"), theme.GridIcon(), v.Review)
 	v.review.Importance = widget.HighImportance
-	v.add = widget.NewButtonWithIcon(v.tx.T("collect.keyword.add"), theme.ContentAddIcon(), v.p.addKeyword)
+	v.add = widget.NewButtonWithIcon(v.tx.T("collect.keyword.add"), theme.ContentAddIcon(), v.addKeyword)
 	bottom := container.NewVBox(v.options, v.blocker, v.summary,
 		container.NewHBox(v.add, layout.NewSpacer(), v.again, v.stop, v.start, v.review))
 	v.left, v.layoutOf = container.NewPadded(container.NewBorder(top, bottom, nil, nil, v.rows)), ""
@@ -200,7 +244,7 @@ func (v *view) relayout() {
 	} {
 		fmt.Fprint(&now, o.Visible(), " ")
 	}
-	fmt.Fprint(&now, v.problem.Text, "\n", v.blocker.Text, "\n", v.summary.Text, "\n", v.start.Text)
+	fmt.Fprint(&now, v.problem.Text, "\n", v.blocker.Text, "\n", v.summary.Text, "\n", v.start.Text, v.licenses != nil && v.licenses.Visible())
 	if now.String() == v.layoutOf {
 		return
 	}
@@ -216,52 +260,75 @@ func heading(text string) *widget.Label {
 	return l
 }
 
-// serviceChoice chooses between folders, archives and the services.
-func (v *view) serviceChoice() fyne.CanvasObject {
+// sourceChoice chooses between files of the user's own and the services.
+func (v *view) sourceChoice() *widget.RadioGroup {
 	names := []string{v.tx.T("collect.local")}
-	selected := names[0]
 	for i := range v.Services {
 		names = append(names, v.Services[i].Name)
-		if v.p.service == &v.p.services[i] {
-			selected = v.Services[i].Name
-		}
 	}
 	choice := widget.NewRadioGroup(names, nil)
 	choice.Horizontal, choice.Required = true, true
-	choice.SetSelected(selected)
-	choice.OnChanged = func(name string) {
-		for i, n := range names {
-			if n == name {
-				v.p.useService(i - 1)
-			}
-		}
-	}
-	v.pick = append(v.pick, choice)
 	return choice
 }
 
-// localChoice chooses a folder or an archive.
+// refreshSources shows which source is chosen.
+func (v *view) refreshSources() {
+	if v.sources == nil {
+		return
+	}
+	selected := 0
+	for i := range v.p.services {
+		if v.p.service == &v.p.services[i] {
+			selected = i + 1
+		}
+	}
+	v.sources.OnChanged = nil
+	v.sources.SetSelected(v.sources.Options[selected])
+	v.sources.OnChanged = func(name string) { v.p.useService(slices.Index(v.sources.Options, name) - 1) }
+}
+
+// localChoice chooses a folder, an archive or a list.
 func (v *view) localChoice() fyne.CanvasObject {
 	folder := widget.NewButtonWithIcon(v.tx.T("collect.folder"), theme.FolderOpenIcon(), v.chooseFolder)
-	archive := widget.NewButtonWithIcon(v.tx.T("collect.archive"), theme.FileIcon(), v.chooseArchive)
+	file := widget.NewButtonWithIcon(v.tx.T("collect.file"), theme.FileIcon(), v.chooseFile)
 	v.firstPick = folder
-	v.pick = append(v.pick, folder, archive)
-	return container.NewGridWithColumns(2, folder, archive)
+	v.pick = append(v.pick, folder, file)
+	return container.NewGridWithColumns(2, folder, file)
 }
 
 // licenseChoice says which licences photos may have.
 func (v *view) licenseChoice() fyne.CanvasObject {
 	boxes := container.NewVBox()
 	for _, l := range v.p.service.Licenses {
-		box := widget.NewCheck(l.Name, nil)
-		box.SetChecked(v.p.licenses[l.ID])
-		box.OnChanged = func(yes bool) { v.p.allow(l.ID, yes) }
+		box := widget.NewCheck(v.tx.T("collect.license."+string(l)), nil)
+		box.SetChecked(slices.Contains(v.p.licenses, l))
+		box.OnChanged = func(yes bool) { v.p.allow(l, yes) }
 		v.pick = append(v.pick, box)
 		boxes.Add(box)
 	}
-	scroll := container.NewVScroll(boxes)
-	scroll.SetMinSize(fyne.NewSize(0, min(120, boxes.MinSize().Height)))
-	return widget.NewAccordion(widget.NewAccordionItem(v.tx.T("collect.licenses"), scroll))
+	v.licenses = container.NewVScroll(boxes)
+	v.licenses.SetMinSize(fyne.NewSize(0, min(120, boxes.MinSize().Height)))
+	v.licenses.Hide()
+	v.unfold = widget.NewButtonWithIcon("", theme.MenuDropDownIcon(), func() {
+		show(v.licenses, !v.licenses.Visible())
+		v.unfold.SetIcon(map[bool]fyne.Resource{true: theme.MenuDropUpIcon(), false: theme.MenuDropDownIcon()}[v.licenses.Visible()])
+		v.relayout()
+	})
+	v.unfold.Importance, v.unfold.Alignment = widget.LowImportance, widget.ButtonAlignLeading
+	return container.NewVBox(v.unfold, v.licenses)
+}
+
+// addKeyword puts the keyboard's focus into the last row, and before that adds one unless it is still empty.
+func (v *view) addKeyword() {
+	last := len(v.p.rows) - 1
+	if last < 0 || strings.TrimSpace(v.p.rows[last].keyword) != "" {
+		v.p.addKeyword()
+		last++
+	}
+	v.rows.ScrollTo(last)
+	if r := v.rowOf[last]; r != nil {
+		v.Window.Canvas().Focus(r.keyword)
+	}
 }
 
 func (v *view) chooseFolder() {
@@ -276,7 +343,7 @@ func (v *view) chooseFolder() {
 	v.showPicker(d, v.tx.T("collect.folder.title"))
 }
 
-func (v *view) chooseArchive() {
+func (v *view) chooseFile() {
 	d := dialog.NewFileOpen(func(file fyne.URIReadCloser, err error) {
 		switch {
 		case err != nil:
@@ -289,8 +356,8 @@ func (v *view) chooseArchive() {
 			v.p.choose(path)
 		}
 	}, v.Window)
-	d.SetFilter(storage.NewExtensionFileFilter([]string{".tar", ".tgz", ".gz", ".zip"}))
-	v.showPicker(d, v.tx.T("collect.archive.title"))
+	d.SetFilter(storage.NewExtensionFileFilter(append([]string{".tar", ".tgz", ".gz", ".zip"}, listEndings()...)))
+	v.showPicker(d, v.tx.T("collect.file.title"))
 }
 
 // showPicker shows a dialog with a title: Fyne's own is made of two words, in the order of English.
@@ -308,8 +375,15 @@ func (v *view) refreshChoice() {
 		into = p.ranIn // Another dataset may have been opened since.
 	}
 	say(v.target, v.tx.T("collect.target", "Dataset", visible(filepath.Base(into)), "Folder", visible(filepath.Dir(into))))
+	v.refreshSources()
 	for _, d := range v.pick {
 		enable(d, p.stage == choosing)
+	}
+	if v.unfold != nil {
+		title := v.tx.T("collect.licenses", "Count", v.tx.Number(len(p.licenses)), "All", v.tx.Number(len(p.service.Licenses)))
+		if title != v.unfold.Text {
+			v.unfold.SetText(title)
+		}
 	}
 	say(v.path, visible(p.path))
 	show(v.path, p.path != "")
@@ -317,7 +391,7 @@ func (v *view) refreshChoice() {
 	show(v.problem, p.listErr != nil)
 	show(v.details, p.listErr != nil && !errors.Is(p.listErr, errNoPhotos) && !errors.Is(p.listErr, errOwn))
 	if p.listErr != nil {
-		say(v.problem, v.tx.T("collect.list."+p.listKey))
+		v.problem.SetText(v.tx.T("collect.list." + p.listKey))
 	}
 	show(v.looking, p.listing)
 	if p.listing {
@@ -360,10 +434,10 @@ func (v *view) refreshStage() {
 	}
 	text := v.blockerText()
 	show(v.blocker, text != "")
-	say(v.blocker, text)
+	v.blocker.SetText(text)
 	text = v.summaryText()
 	show(v.summary, text != "")
-	say(v.summary, text)
+	v.summary.SetText(text)
 }
 
 // startText says how many photos come.
@@ -387,6 +461,8 @@ func (v *view) blockerText() string {
 	switch {
 	case p.stage != choosing || len(p.rows) == 0 || f == noFault:
 		return ""
+	case f == keyMissing:
+		return v.tx.T("collect.fault.key", "Service", p.service.Name)
 	case i >= 0 && p.rows[i].keyword != "":
 		return v.tx.T("collect.fault."+string(f), "Keyword", visible(p.rows[i].keyword), "Label", p.rows[i].label)
 	case i >= 0 && f == labelMissing:
@@ -401,6 +477,8 @@ func (v *view) summaryText() string {
 	switch {
 	case p.stage == running && p.stopping:
 		return v.tx.T("collect.stopping")
+	case p.stage == running && p.compared.under():
+		return v.tx.T("collect.comparing", "Done", v.tx.Number(p.compared.done), "Total", v.tx.Number(p.compared.total))
 	case p.stage == running:
 		return v.tx.T("collect.running")
 	case p.stage == choosing:
@@ -433,7 +511,22 @@ func (v *view) results() fyne.CanvasObject {
 	v.arrived = newArrivals(v)
 	v.refusals = newRefusalTree(v)
 	v.tabs = container.NewAppTabs(container.NewTabItem("", v.arrived.content), container.NewTabItem("", v.refusals.content))
-	return v.tabs
+	v.notice = widgets.NewText(v.tx.T("collect.flickr.notice"))
+	v.notice.SizeName, v.notice.Importance = theme.SizeNameCaptionText, widget.LowImportance
+	v.brought = container.NewBorder(nil, v.notice, nil, nil, v.tabs)
+	return v.brought
+}
+
+// flickr is the kind of Flickr's photos.
+const flickr = "flickr"
+
+// refreshNotice shows what Flickr wants to be said where its photos are.
+func (v *view) refreshNotice() {
+	needed := v.p.service != nil && v.p.service.Kind == flickr || v.arrived.source == flickr
+	if needed != v.notice.Visible() {
+		show(v.notice, needed)
+		v.brought.Refresh()
+	}
 }
 
 func (v *view) refreshTabs() {

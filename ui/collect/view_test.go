@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,6 +27,7 @@ import (
 	"kaika/core/thumb"
 	"kaika/ui/i18n"
 	"kaika/ui/theme"
+	"kaika/ui/widgets"
 )
 
 // thumbs draws a flower for each photo, on request at once.
@@ -65,16 +67,26 @@ type stageView struct {
 	window   fyne.Window
 	language string
 	asked    []string // What the frame was asked to do.
+
+	opened    chan string // Pages of the web.
+	noBrowser error       // Of opening one.
 }
 
 func newTab(t *testing.T, language string, brightness theme.Brightness, services ...Service) *stageView {
 	t.Helper()
 	app := test.NewTempApp(t)
 	app.Settings().SetTheme(theme.New(brightness))
-	s := &stageView{t: t, q: newQueue(), runner: job.New(context.Background()), lib: &library{dir: "/home/hana/Pictures/garden"}, thumbs: &thumbs{}, language: language}
+	s := &stageView{t: t, q: newQueue(), runner: job.New(context.Background()), lib: &library{dir: "/home/hana/Pictures/garden"}, thumbs: &thumbs{}, language: language, opened: make(chan string, 10)}
 	s.window = test.NewTempWindow(t, widget.NewLabel(""))
 	s.Tab = New(Params{
 		Window: s.window, Texts: s.texts, Jobs: s.runner, Thumbs: s.thumbs, Services: services, Dispatch: s.q.dispatch,
+		Preferences: preferences{},
+		OpenURL: func(page *url.URL) error {
+			err := s.noBrowser // Before the test may set another one.
+			s.opened <- page.String()
+			return err
+		},
+		Settings:    func() { s.asked = append(s.asked, "settings") },
 		NewDataset:  func() { s.asked = append(s.asked, "new") },
 		OpenDataset: func() { s.asked = append(s.asked, "open") },
 		Review:      func() { s.asked = append(s.asked, "review") },
@@ -122,9 +134,43 @@ func (s *stageView) look(name string) {
 // says fails unless a text is seen.
 func (s *stageView) says(text string) {
 	s.t.Helper()
-	if all := seen(s.window.Canvas().Content()); !strings.Contains(all, text) {
+	if all := seen(s.window.Canvas().Content()); !says(all, text) {
 		s.t.Errorf("%q is not among what is seen:\n%s", text, all)
 	}
+}
+
+// says reports whether a text is there, whatever the lines that it is broken into.
+func says(all, text string) bool {
+	plain := func(s string) string { return strings.Join(strings.Fields(s), "") }
+	return strings.Contains(plain(all), plain(text))
+}
+
+// button gives the button with a text that is seen in a window, or in the dialog over it.
+func (s *stageView) button(text string) fyne.Tappable {
+	s.t.Helper()
+	var found fyne.Tappable
+	for _, o := range append([]fyne.CanvasObject{s.window.Content()}, s.window.Canvas().Overlays().List()...) {
+		walk(o, func(o fyne.CanvasObject) {
+			switch b := o.(type) {
+			case *widget.Button:
+				if b.Text == text {
+					found = b
+				}
+			case *widgets.Button:
+				if b.Text == text {
+					found = b
+				}
+			case *widget.Hyperlink:
+				if b.Text == text {
+					found = b
+				}
+			}
+		})
+	}
+	if found == nil {
+		s.t.Fatalf("there is no button %q", text)
+	}
+	return found
 }
 
 // seen gives the texts of the labels, buttons and tabs that are visible.
@@ -136,6 +182,12 @@ func seen(o fyne.CanvasObject) string {
 			fmt.Fprintln(&b, o.Text)
 		case *widget.Button:
 			fmt.Fprintln(&b, "["+o.Text+"]")
+		case *widgets.Button:
+			fmt.Fprintln(&b, "["+o.Text+"]")
+		case *widget.Hyperlink:
+			fmt.Fprintln(&b, "<"+o.Text+">")
+		case *widget.Check:
+			fmt.Fprintln(&b, o.Text)
 		case *widget.RichText:
 			fmt.Fprintln(&b, o.String())
 		}
@@ -323,7 +375,7 @@ func TestTypedIntoRows(t *testing.T) {
 }
 
 func TestKeyboardReachesAll(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(1, func([]string, int) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(1, func([]source.Terms, int) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.list(folder(t, 2, "lilium", "rose"))
 	reached := map[fyne.Focusable]bool{}
@@ -405,14 +457,19 @@ func TestFlatFolderAndManyLabels(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(30, func([]string, int) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(30, func([]source.Terms, int) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.says("Bring in your photos")
 	s.p.useService(0)
 	s.says("Enter what to look for on Shelf")
 	test.Tap(s.view.add)
+	if len(s.p.rows) != 1 || s.window.Canvas().Focused() != s.view.rowOf[0].keyword {
+		t.Errorf("there are %d rows, though the first one is empty", len(s.p.rows))
+	}
 	s.p.setKeyword(0, "rose")
+	test.Tap(s.view.add)
 	s.p.setKeyword(1, "sunflower")
+	s.view.side.SetText("10")
 	s.says("Collect 40 photos")
 	s.look("service-en-light")
 	s.run()
@@ -426,14 +483,18 @@ func TestServices(t *testing.T) {
 }
 
 func TestServiceWithoutKey(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(1, func([]string, int) error { return fmt.Errorf("flickr: %w", secret.ErrNone) }))
+	s := newTab(t, "en", theme.Light, service(1, func([]source.Terms, int) error { return fmt.Errorf("flickr: %w", secret.ErrNone) }))
 	s.p.setLibrary(s.lib)
 	s.p.useService(0)
 	s.p.setKeyword(0, "rose")
 	test.Tap(s.view.start)
 	s.q.until(t, func() bool { return s.p.stage == finished })
-	if top := s.window.Canvas().Overlays().Top(); top == nil || !strings.Contains(seen(top), "needs an API key") {
+	if top := s.window.Canvas().Overlays().Top(); top == nil || !says(seen(top), "Shelf needs a key of yours. Enter it in Settings") {
 		t.Error("nobody says that a key is missing")
+	}
+	test.Tap(s.button("Settings"))
+	if strings.Join(s.asked, " ") != "settings" || s.window.Canvas().Overlays().Top() != nil {
+		t.Errorf("the frame was asked for %v", s.asked)
 	}
 }
 
@@ -509,8 +570,10 @@ func TestKeyPanel(t *testing.T) {
 		app := test.NewTempApp(t)
 		app.Settings().SetTheme(theme.New(brightness))
 		s := &stageView{t: t, q: newQueue(), language: language, window: test.NewTempWindow(t, widget.NewLabel(""))}
+		changes := 0
 		panel := NewKeyPanel(KeyParams{
 			Window: s.window, Texts: s.texts, Keys: secret.Open(filepath.Join(t.TempDir(), "config")), Dispatch: s.q.dispatch,
+			OpenURL: func(*url.URL) error { return nil }, Changed: func() { changes++ },
 		})
 		t.Cleanup(panel.Close)
 		s.window.SetContent(panel.Content())
@@ -532,9 +595,9 @@ func TestKeyPanel(t *testing.T) {
 		}
 		s.look("key-kept-" + language)
 		test.Tap(panel.remove)
-		var yes *widget.Button
+		var yes *widgets.Button
 		walk(s.window.Canvas().Overlays().Top(), func(o fyne.CanvasObject) {
-			if b, ok := o.(*widget.Button); ok && b.Importance == widget.DangerImportance {
+			if b, ok := o.(*widgets.Button); ok && b.Importance == widget.DangerImportance {
 				yes = b
 			}
 		})
@@ -544,6 +607,9 @@ func TestKeyPanel(t *testing.T) {
 		test.Tap(yes)
 		settle(t, s.q, panel.k)
 		s.says(s.texts().T("collect.key.none"))
+		if changes != 2 {
+			t.Errorf("others were told of %d changes, want 2", changes)
+		}
 	}
 }
 
@@ -559,14 +625,22 @@ func TestTexts(t *testing.T) {
 			keys = append(keys, "reason."+string(r), "way."+string(r))
 		}
 		keys = append(keys, "reason.other", "way.other")
-		for _, f := range []fault{nothingChosen, labelMissing, labelBad, labelClash, countBad, keywordMissing, keywordTwice, sideBad} {
+		for _, f := range []fault{
+			nothingChosen, labelMissing, labelBad, labelClash, countBad, keywordMissing, keywordTwice, keywordLong, sideBad, keyMissing, noLicense,
+		} {
 			keys = append(keys, "fault."+string(f))
 		}
-		for _, s := range []string{"own", "none", "archive", "failed"} {
+		for _, s := range []string{"own", "none", "archive", "addresses", "failed"} {
 			keys = append(keys, "list."+s)
 		}
-		for _, s := range []string{"busy", "choose", "full", "readonly", "closed", "label", "archive", "key", "other"} {
+		for _, s := range []string{"busy", "choose", "full", "readonly", "closed", "label", "archive", "other"} {
 			keys = append(keys, "error."+s)
+		}
+		for s := range sentences {
+			keys = append(keys, "error."+s)
+		}
+		for _, l := range source.AllTerms() {
+			keys = append(keys, "license."+string(l))
 		}
 		for _, s := range []string{"find", "keep", "remove"} {
 			keys = append(keys, "key.error."+s)
@@ -591,7 +665,7 @@ func BenchmarkRefresh(b *testing.B) {
 	runner := job.New(b.Context())
 	defer runner.Close()
 	tab := New(Params{
-		Window: window, Texts: func() *i18n.Texts { return tx }, Jobs: runner, Thumbs: &thumbs{same: picturetest.Flower(1, 1, 160, 120)}, Dispatch: func(func()) {},
+		Window: window, Texts: func() *i18n.Texts { return tx }, Jobs: runner, Thumbs: &thumbs{same: picturetest.Flower(1, 1, 160, 120)}, Dispatch: func(func()) {}, Preferences: preferences{},
 	})
 	defer tab.Close()
 	window.SetContent(tab.Content())

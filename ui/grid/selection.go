@@ -106,6 +106,7 @@ func (s *selection) move(i int, extend bool) {
 
 // all selects all items of length.
 func (s *selection) all(length int) {
+	s.chosen = make(map[int]struct{}, length) // To grow it would take longer than to fill it.
 	for i := range length {
 		s.chosen[i] = struct{}{}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"kaika/core/experiment"
 	"kaika/ui/chart"
+	"kaika/ui/widgets"
 )
 
 // comparePage lays the chosen runs over each other.
@@ -26,7 +27,7 @@ type comparePage struct {
 	// Test accuracy by number of photos and by steps; each is shown where the runs differ in that.
 	byPhotos, bySteps   *chart.Chart
 	photosBox, stepsBox *fyne.Container
-	limit               *widget.Label
+	limit               *widgets.Text
 	table               *fyne.Container
 }
 

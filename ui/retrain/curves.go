@@ -14,6 +14,7 @@ import (
 	"kaika/core/experiment"
 	"kaika/core/train"
 	"kaika/ui/chart"
+	"kaika/ui/widgets"
 )
 
 // columns are points as a chart takes them. They only grow while points do, so charts may keep what they were given.
@@ -87,6 +88,7 @@ func (v *view) charts() (accuracy, crossEntropy *chart.Chart) {
 	crossEntropy = chart.New(chart.Options{
 		Title: tx.T("retrain.chart.cross_entropy"), XLabel: tx.T("retrain.chart.step"), Empty: tx.T("retrain.chart.empty"), FormatX: steps,
 	})
+	accuracy.Focus, crossEntropy.Focus = v.params.Window.Canvas().Focus, v.params.Window.Canvas().Focus
 	return accuracy, crossEntropy
 }
 
@@ -170,7 +172,5 @@ func exported(name string, runs []experiment.Run, figures []figure) []file {
 
 // nothing fills a page that shows nothing yet.
 func nothing(text string) fyne.CanvasObject {
-	l := widget.NewLabelWithStyle(text, fyne.TextAlignCenter, fyne.TextStyle{})
-	l.Wrapping = fyne.TextWrapWord
-	return container.NewVBox(layout.NewSpacer(), l, layout.NewSpacer())
+	return container.NewVBox(layout.NewSpacer(), widgets.NewCenteredText(text), layout.NewSpacer())
 }

@@ -70,7 +70,11 @@ func findings(r experiment.Run) []message {
 	case t.Count < 50:
 		found = append(found, sayCount("retrain.finding.few_test_photos", t.Count, "Low", share(t.Low), "High", share(t.High)))
 	}
-	return append(found, labelFindings(r)...)
+	found = append(found, labelFindings(r)...)
+	if report.Contradictions > 0 {
+		found = append(found, sayCount("retrain.finding.contradictions", report.Contradictions))
+	}
+	return found
 }
 
 // overfits tells whether the training photos are known better than others by more than chance makes, as package train
@@ -108,11 +112,32 @@ func labelFindings(r experiment.Run) []message {
 	if few > 0 {
 		found = append(found, sayCount("retrain.finding.untested_labels", few, "Label", least.Name, "Photos", least.Photos, "Fewest", fewest))
 	}
+	if without := untestable(r); len(without) > 0 {
+		found = append(found, sayCount("retrain.finding.untestable", len(without), "Label", without[0]))
+	}
 	if greatest.Photos >= unbalanced*least.Photos && r.Params.ClassWeighting != train.WeightBalanced {
 		found = append(found, say("retrain.finding.unbalanced",
 			"Most", greatest.Name, "MostPhotos", greatest.Photos, "Least", least.Name, "LeastPhotos", least.Photos))
 	}
 	return found
+}
+
+// untestable gives the labels that have photos enough, none of which was left to test with.
+func untestable(r experiment.Run) []string {
+	if r.Report.Test == nil || r.Report.ConfusionMatrix == nil {
+		return nil
+	}
+	var without []string
+	for i, row := range r.Report.ConfusionMatrix.Counts {
+		tested := 0
+		for _, n := range row {
+			tested += n
+		}
+		if name := r.Report.ConfusionMatrix.Labels[i]; tested == 0 && r.Labels[name] >= fewest {
+			without = append(without, name)
+		}
+	}
+	return without
 }
 
 // pair is a label that was taken for another.

@@ -7,6 +7,8 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
 )
 
 // form is the settings' widgets.
@@ -15,13 +17,13 @@ type form struct {
 	scroll  *container.Scroll
 	content *fyne.Container // What it scrolls.
 
-	dataset *widget.Label
+	dataset *widgets.Text
 	few     *fyne.Container
 	fewText *warning
 
 	bases     *selection
-	goodFor   *widget.Label
-	baseState *widget.Label
+	goodFor   *widgets.Text
+	baseState *widgets.Text
 	fetch     *button
 
 	presets *widget.RadioGroup
@@ -40,14 +42,14 @@ type form struct {
 type entryField struct {
 	number number
 	entry  *entry
-	hint   *widget.Label
+	hint   *widgets.Text
 	row    *fyne.Container
 }
 
 func newForm(v *view) *form {
 	f := &form{v: v, entries: map[string]*entryField{}, selects: map[string]*selection{}}
 	tx := v.tx
-	f.dataset = wrapped()
+	f.dataset = widgets.NewText("")
 	f.fewText = newWarning()
 	f.few = container.NewVBox(f.fewText.box, row(newButton(tx.T("retrain.collect"), theme.DownloadIcon(), v.params.Collect, func() {
 		reveal(f.scroll, f.dataset, f.few)
@@ -126,8 +128,7 @@ func (f *form) entry(key string) fyne.CanvasObject {
 			f.v.p.setNumber(key, text)
 		}
 	}
-	label := widget.NewLabel(f.v.tx.T("retrain.field." + key))
-	label.Wrapping = fyne.TextWrapWord
+	label := widgets.NewText(f.v.tx.T("retrain.field." + key))
 	e.row = container.New(snug{}, container.NewBorder(nil, nil, nil, fixed(e.entry, 96), label), e.hint)
 	f.entries[key] = e
 	return e.row
@@ -201,13 +202,9 @@ func (f *form) showBases() {
 	p, tx := f.v.p, f.v.tx
 	titles := make([]string, len(p.bases))
 	for i, b := range p.bases {
-		titles[i] = b.Title
-		switch {
-		case b.Installed:
-		case b.DownloadBytes > 0:
-			titles[i] = tx.T("retrain.base.size", "Title", b.Title, "Size", tx.Bytes(b.DownloadBytes))
-		default:
-			titles[i] = tx.T("retrain.base.away", "Title", b.Title)
+		titles[i] = f.v.baseTitle(b.Name)
+		if !b.Installed {
+			titles[i] = tx.T("retrain.base.away", "Title", titles[i])
 		}
 	}
 	f.bases.SetOptions(titles)
@@ -271,11 +268,13 @@ func (f *form) showSettings() {
 		problem, wrong := p.wrong[key]
 		if wrong {
 			e.hint.Importance = widget.DangerImportance
-			e.hint.SetText(f.v.words(problem))
-			continue // What was typed stays, to be corrected.
+			e.hint.Text = f.v.words(problem)
+			e.hint.Refresh() // Its colour, too.
+			continue         // What was typed stays, to be corrected.
 		}
 		e.hint.Importance = widget.MediumImportance
-		e.hint.SetText(tx.T("retrain.hint." + key))
+		e.hint.Text = tx.T("retrain.hint." + key)
+		e.hint.Refresh()
 		// What says the same stays as it was typed: "0.10" on the way to "0.105".
 		copied := p.settings
 		if _, ok := e.number.set(&copied, e.entry.Text); !ok || e.number.text(&copied) != e.number.text(&p.settings) {

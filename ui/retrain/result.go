@@ -7,7 +7,6 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -24,20 +23,21 @@ type resultPage struct {
 	nothing fyne.CanvasObject
 	shown   *container.Scroll
 
-	title, accuracy, interval, figures *widget.Label
-	findings                           *fyne.Container
-	skipped                            *widget.Button
-	matrix                             *matrix         // The shown run's; nil where nothing was tested.
-	place                              *fyne.Container // Holds it.
-	matrixBox                          *fyne.Container
-	pointed                            *widget.Label
+	title, interval, figures *widgets.Text
+	accuracy                 *widget.Label
+	findings                 *fyne.Container
+	skipped                  *widget.Button
+	matrix                   *matrix         // The shown run's; nil where nothing was tested.
+	place                    *fyne.Container // Holds it.
+	matrixBox                *fyne.Container
+	pointed                  *widget.Label
 }
 
 func newResultPage(v *view) *resultPage {
 	tx := v.tx
 	p := &resultPage{
 		v: v, nothing: nothing(tx.T("retrain.result.none")),
-		title: caption(""), accuracy: widget.NewLabel(""), interval: wrapped(), figures: caption(""), findings: container.NewVBox(), pointed: widget.NewLabel(""),
+		title: caption(""), accuracy: widget.NewLabel(""), interval: widgets.NewText(""), figures: caption(""), findings: container.NewVBox(), pointed: widget.NewLabel(""),
 	}
 	p.accuracy.SizeName = theme.SizeNameHeadingText
 	p.accuracy.TextStyle.Bold = true
@@ -87,9 +87,7 @@ func (p *resultPage) refresh() {
 	p.showAccuracy(report)
 	p.findings.RemoveAll()
 	for _, m := range findings(*r) {
-		text := wrapped()
-		text.SetText(v.words(m))
-		p.findings.Add(container.NewBorder(nil, nil, container.NewCenter(widget.NewIcon(theme.InfoIcon())), nil, text))
+		p.findings.Add(container.NewBorder(nil, nil, container.NewCenter(widget.NewIcon(theme.InfoIcon())), nil, widgets.NewText(v.words(m))))
 	}
 	if n := len(report.Skipped); n > 0 {
 		p.skipped.SetText(v.tx.N("retrain.skipped", n))
@@ -136,12 +134,12 @@ func (p *resultPage) showAccuracy(report *train.Report) {
 // showSkipped lists the files that were not used.
 func (p *resultPage) showSkipped() {
 	skipped := p.v.p.result.Report.Skipped
-	list := widget.NewList(
+	list := widgets.NewList(
 		func() int { return len(skipped) },
 		func() fyne.CanvasObject {
 			path := widget.NewLabel("")
 			path.Truncation = fyne.TextTruncateEllipsis
-			return container.NewVBox(path, caption("\n"))
+			return container.NewVBox(path, caption("\n")) // As high as two lines.
 		},
 		func(i widget.ListItemID, o fyne.CanvasObject) {
 			box, ok := o.(*fyne.Container)
@@ -149,14 +147,12 @@ func (p *resultPage) showSkipped() {
 				return
 			}
 			for k, text := range []string{skipped[i].Path, p.v.reason(skipped[i].Reason)} {
-				if l, ok := box.Objects[k].(*widget.Label); ok {
+				if l, ok := box.Objects[k].(interface{ SetText(text string) }); ok {
 					l.SetText(text)
 				}
 			}
 		})
-	d := dialog.NewCustom(p.v.tx.N("retrain.skipped", len(skipped)), p.v.tx.T("kit.close"), list, p.v.params.Window)
-	d.Resize(widgets.Fit(p.v.params.Window, 680, 460))
-	d.Show()
+	widgets.NewDialog(p.v.params.Window, p.v.tx.N("retrain.skipped", len(skipped)), p.v.tx.T("kit.close"), list, 680, 460).Open(list)
 }
 
 // reasons are the texts of why a file was not used.
@@ -178,7 +174,7 @@ func (v *view) reason(r picture.Reason) string {
 type mistakesPage struct {
 	v       *view
 	page    *page
-	nothing *widget.Label
+	nothing *widgets.Text
 	shown   fyne.CanvasObject
 
 	pairs  *widget.Select
@@ -194,8 +190,7 @@ const mostPairs = 50
 
 func newMistakesPage(v *view) *mistakesPage {
 	m := &mistakesPage{v: v}
-	m.nothing = widget.NewLabelWithStyle("", fyne.TextAlignCenter, fyne.TextStyle{})
-	m.nothing.Wrapping = fyne.TextWrapWord
+	m.nothing = widgets.NewCenteredText("")
 	m.pairs = widget.NewSelect(nil, func(string) { m.filter() })
 	m.show = widget.NewButtonWithIcon(v.tx.T("retrain.mistakes.show"), theme.GridIcon(), func() {
 		m.open(m.listed, m.pairs.Selected)
@@ -300,11 +295,10 @@ type mistake struct {
 const thumbSide = 64
 
 func newMistake(v *view) *mistake {
-	m := &mistake{v: v, picture: canvas.NewImageFromImage(blank), words: widget.NewLabel(""), scores: caption("")}
+	m := &mistake{v: v, picture: canvas.NewImageFromImage(blank), words: widget.NewLabel(""), scores: small()}
 	m.picture.FillMode, m.picture.ScaleMode = canvas.ImageFillContain, canvas.ImageScaleFastest
 	m.picture.SetMinSize(fyne.NewSquareSize(thumbSide))
-	m.words.Truncation, m.scores.Truncation = fyne.TextTruncateEllipsis, fyne.TextTruncateEllipsis
-	m.scores.Wrapping = fyne.TextWrapOff
+	m.words.Truncation = fyne.TextTruncateEllipsis
 	m.ExtendBaseWidget(m)
 	return m
 }

@@ -41,7 +41,6 @@ type Base struct {
 	Name, Title, GoodFor string
 	Installed            bool
 	Problem              string // What is wrong with the installed one, or "".
-	DownloadBytes        int64  // What fetching it costs; 0 where it is unknown.
 	InputSize            int    // Side in pixels that is used unless another is asked for.
 	AnySize              bool   // Another may be asked for.
 }

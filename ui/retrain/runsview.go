@@ -3,7 +3,6 @@ package retrain
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -16,16 +15,15 @@ type runsPage struct {
 	v    *view
 	page *page
 	list *widget.List
-	none *widget.Label
-	hint *widget.Label
+	none *widgets.Text
+	hint *widgets.Text
 
 	show, compare, use, more *widget.Button
 }
 
 func newRunsPage(v *view) *runsPage {
 	tx := v.tx
-	p := &runsPage{v: v, none: widget.NewLabelWithStyle("", fyne.TextAlignCenter, fyne.TextStyle{}), hint: caption("")}
-	p.none.Wrapping = fyne.TextWrapWord
+	p := &runsPage{v: v, none: widgets.NewCenteredText(""), hint: caption("")}
 	p.show = widget.NewButtonWithIcon(tx.T("retrain.runs.show"), theme.VisibilityIcon(), func() { p.one(func(r experiment.Run) { v.p.showRun(r.ID) }) })
 	p.compare = widget.NewButtonWithIcon(tx.T("retrain.runs.compare"), theme.ListIcon(), func() { v.pages.choose(v.compare.page) })
 	p.use = widget.NewButtonWithIcon(tx.T("retrain.use"), theme.SearchIcon(), func() { p.one(v.useRun) })
@@ -65,7 +63,7 @@ func (p *runsPage) showMore() {
 		return i
 	}
 	n := len(v.p.chosenRuns())
-	menu(p.more,
+	v.menu(p.more,
 		item(v.tx.T("retrain.runs.rename"), theme.DocumentCreateIcon(), n == 1, func() { p.one(p.rename) }),
 		item(v.tx.T("retrain.export.model"), theme.DocumentSaveIcon(), n == 1, func() { p.one(v.exportModel) }),
 		item(v.tx.T("retrain.runs.folder"), theme.FolderOpenIcon(), n == 1, func() { p.one(func(r experiment.Run) { v.params.OpenFolder(r.Dir) }) }),
@@ -75,19 +73,13 @@ func (p *runsPage) showMore() {
 
 func (p *runsPage) rename(r experiment.Run) {
 	v := p.v
-	entry := widget.NewEntry()
+	entry := widgets.NewEntry()
 	entry.SetText(r.Name)
 	entry.SetPlaceHolder(v.tx.Time(r.Started))
-	d := dialog.NewForm(v.tx.T("retrain.runs.rename.title"), v.tx.T("retrain.runs.rename.do"), v.tx.T("kit.cancel"),
-		[]*widget.FormItem{widget.NewFormItem(v.tx.T("retrain.runs.name"), entry)}, func(ok bool) {
-			if ok {
-				v.p.rename(r.ID, entry.Text)
-			}
-		}, v.params.Window)
-	entry.OnSubmitted = func(string) { d.Submit() }
-	d.Resize(widgets.Fit(v.params.Window, 420, 180))
-	d.Show()
-	v.params.Window.Canvas().Focus(entry)
+	d := widgets.NewDialog(v.params.Window, v.tx.T("retrain.runs.rename.title"), v.tx.T("kit.cancel"),
+		container.NewBorder(nil, nil, widget.NewLabel(v.tx.T("retrain.runs.name")), nil, entry), 420, 0)
+	d.SetAccept(v.tx.T("retrain.runs.rename.do"), theme.ConfirmIcon(), func() { v.p.rename(r.ID, entry.Text) })
+	d.Open(entry)
 }
 
 func (p *runsPage) remove() {
@@ -142,15 +134,14 @@ type runRow struct {
 }
 
 func newRunRow(v *view) *runRow {
-	r := &runRow{v: v, title: widget.NewLabel(""), accuracy: widget.NewLabel(""), text: caption("")}
+	r := &runRow{v: v, title: widget.NewLabel(""), accuracy: widget.NewLabel(""), text: small()}
 	r.check = widget.NewCheck("", func(on bool) {
 		if !r.showing {
 			v.p.choose(r.id, on)
 		}
 	})
 	r.title.TextStyle.Bold = true
-	r.title.Truncation, r.text.Truncation = fyne.TextTruncateEllipsis, fyne.TextTruncateEllipsis
-	r.text.Wrapping = fyne.TextWrapOff
+	r.title.Truncation = fyne.TextTruncateEllipsis
 	r.accuracy.Alignment = fyne.TextAlignTrailing
 	r.ExtendBaseWidget(r)
 	return r

@@ -223,6 +223,14 @@ func TestFindings(t *testing.T) {
 			r.Labels, r.Params.ClassWeighting = map[string]int{"a": 500, "b": 100}, train.WeightBalanced
 		}, nil},
 		{"untested", func(r *experiment.Run) { r.Labels = map[string]int{"a": 4, "b": 4, "c": 19} }, []string{"retrain.finding.untested_labels"}},
+		{"contradictions", func(r *experiment.Run) { r.Report.Contradictions = 3 }, []string{"retrain.finding.contradictions"}},
+		{"nothing of one label to test", func(r *experiment.Run) {
+			clear(r.Report.ConfusionMatrix.Counts[0])
+			r.Labels = map[string]int{}
+			for _, name := range r.Report.ConfusionMatrix.Labels {
+				r.Labels[name] = 20
+			}
+		}, []string{"retrain.finding.untestable"}},
 		{"old run", func(r *experiment.Run) { r.Labels = nil }, nil},
 	}
 	for _, test := range tests {

@@ -6,7 +6,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -15,6 +14,7 @@ import (
 	"kaika/core/train"
 	"kaika/ui/i18n"
 	"kaika/ui/widgets"
+	"kaika/ui/widgets/filepicker"
 )
 
 // view is the tab's widgets in one language. It reads the presenter's state and calls its methods.
@@ -32,8 +32,8 @@ type view struct {
 	start   *widget.Button
 	stop    *widget.Button
 	why     *warning // Why nothing can be started.
-	notice  *widget.Label
-	phase   *widget.Label
+	notice  *widgets.Text
+	phase   *widgets.Text
 	bar     *widget.ProgressBar
 	endless *widget.ProgressBarInfinite
 
@@ -103,26 +103,20 @@ func (v *view) newControls() *fyne.Container {
 	v.start = widget.NewButtonWithIcon("", theme.MediaPlayIcon(), v.p.start)
 	v.start.Importance = widget.HighImportance
 	v.stop = widget.NewButtonWithIcon(v.tx.T("retrain.stop"), theme.MediaStopIcon(), v.p.stop)
-	v.why, v.notice, v.phase = newWarning(), wrapped(), wrapped()
-	v.bar, v.endless = widget.NewProgressBar(), widget.NewProgressBarInfinite()
+	v.why, v.notice, v.phase = newWarning(), widgets.NewText(""), widgets.NewText("")
+	v.bar, v.endless = widgets.NewProgressBar(), widget.NewProgressBarInfinite()
 	v.endless.Stop()
 	return container.NewVBox(widget.NewSeparator(), v.notice, v.phase, v.bar, v.endless, v.why.box, v.start, v.stop)
-}
-
-func wrapped() *widget.Label {
-	l := widget.NewLabel("")
-	l.Wrapping = fyne.TextWrapWord
-	return l
 }
 
 // warning is a sentence with a sign; without a sentence there is no sign.
 type warning struct {
 	box  *fyne.Container
-	text *widget.Label
+	text *widgets.Text
 }
 
 func newWarning() *warning {
-	text := wrapped()
+	text := widgets.NewText("")
 	return &warning{container.NewBorder(nil, nil, container.NewCenter(widget.NewIcon(theme.WarningIcon())), nil, text), text}
 }
 
@@ -136,7 +130,12 @@ func (w *warning) set(text string) {
 }
 
 // setText shows a label only while it says something.
-func setText(l *widget.Label, text string) {
+func setText(l interface {
+	SetText(text string)
+	Show()
+	Hide()
+}, text string,
+) {
 	l.SetText(text)
 	if text == "" {
 		l.Hide()
@@ -337,10 +336,10 @@ func (v *view) title(r experiment.Run) string {
 func (v *view) baseTitle(name string) string {
 	for _, b := range v.p.bases {
 		if b.Name == name {
-			return b.Title
+			return widgets.BaseTitle(v.tx, name, b.Title)
 		}
 	}
-	return name
+	return widgets.BaseTitle(v.tx, name, "")
 }
 
 // accuracy writes a test accuracy with its interval, or that there is none.
@@ -353,18 +352,10 @@ func (v *view) accuracy(t *train.Tested) string {
 
 // chooseFolder asks for a folder.
 func (v *view) chooseFolder(title string, chosen func(dir string)) {
-	d := dialog.NewFolderOpen(func(uri fyne.ListableURI, err error) {
-		switch {
-		case err != nil:
-			v.failed(say("retrain.error.folder"), err)
-		case uri != nil:
-			chosen(uri.Path())
-		}
-	}, v.params.Window)
-	d.SetTitleText(title)
-	d.SetConfirmText(v.tx.T("retrain.folder.choose"))
-	d.Resize(widgets.Fit(v.params.Window, 820, 560))
-	d.Show()
+	filepicker.Show(filepicker.Params{
+		Window: v.params.Window, Texts: v.tx, Dispatch: v.params.Dispatch, Beside: v.p.work.Go,
+		Title: title, Act: v.tx.T("retrain.folder.choose"), Want: filepicker.Folder, Chosen: chosen,
+	})
 }
 
 // useRun takes a run's model into use.
@@ -382,11 +373,17 @@ func heading(text string) *widget.Label {
 	return l
 }
 
-// caption is a line of small text.
-func caption(text string) *widget.Label {
-	l := wrapped()
-	l.SizeName = theme.SizeNameCaptionText
-	l.SetText(text)
+// caption is a small text of as many lines as it needs.
+func caption(text string) *widgets.Text {
+	t := widgets.NewText(text)
+	t.SizeName = theme.SizeNameCaptionText
+	return t
+}
+
+// small is one line of small text, cut off where there is no room.
+func small() *widget.Label {
+	l := widget.NewLabel("")
+	l.SizeName, l.Truncation = theme.SizeNameCaptionText, fyne.TextTruncateEllipsis
 	return l
 }
 
@@ -473,10 +470,9 @@ func row(objects ...fyne.CanvasObject) fyne.CanvasObject {
 }
 
 // menu shows a menu below a button.
-func menu(below *widget.Button, items ...*fyne.MenuItem) {
-	d := fyne.CurrentApp().Driver()
-	at := d.AbsolutePositionForObject(below).Add(fyne.NewPos(0, below.Size().Height))
-	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), d.CanvasForObject(below), at)
+func (v *view) menu(below *widget.Button, items ...*fyne.MenuItem) {
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(below).Add(fyne.NewPos(0, below.Size().Height))
+	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), v.params.Window.Canvas(), at)
 }
 
 // value writes a setting of a comparison.

@@ -34,6 +34,7 @@ import (
 	"kaika/core/trained"
 	"kaika/ui/i18n"
 	kaikatheme "kaika/ui/theme"
+	"kaika/ui/widgets"
 )
 
 // stage is a tab in a window.
@@ -136,7 +137,8 @@ func (s *stage) says(text string) bool {
 	if top == nil {
 		top = s.window.Content()
 	}
-	return slices.ContainsFunc(objects[*widget.Label](top), func(l *widget.Label) bool { return strings.Contains(l.Text, text) })
+	return slices.ContainsFunc(objects[*widget.Label](top), func(l *widget.Label) bool { return strings.Contains(l.Text, text) }) ||
+		slices.ContainsFunc(objects[*widgets.Text](top), func(l *widgets.Text) bool { return strings.Contains(l.Text, text) })
 }
 
 // tap taps the button with a text, in a dialog if there is one.
@@ -151,6 +153,12 @@ func (s *stage) tap(text string) {
 			if b.Disabled() {
 				s.t.Fatalf("the button %q is disabled", text)
 			}
+			test.Tap(b)
+			return
+		}
+	}
+	for _, b := range objects[*widgets.Button](top) {
+		if b.Text == text && !b.Disabled() {
 			test.Tap(b)
 			return
 		}
@@ -288,7 +296,7 @@ func TestBases(t *testing.T) {
 	s := newStage(t)
 	s.ready()
 	v := s.tab.view
-	if want := []string{"EfficientNet-Lite0", "MobileNet v1, 224 px (to be fetched, 17.0 MB)", "Mine"}; !slices.Equal(v.form.bases.Options, want) {
+	if want := []string{"EfficientNet-Lite0", "MobileNet v1, 224 px (to be fetched)", "Mine"}; !slices.Equal(v.form.bases.Options, want) {
 		t.Errorf("bases: %q", v.form.bases.Options)
 	}
 	if v.form.goodFor.Text != "The usual choice: quick on any processor, and accurate." || v.form.fetch.Visible() {
@@ -364,7 +372,7 @@ func TestWholeStory(t *testing.T) {
 		t.Errorf("did %v, want %v", s.did, want)
 	}
 	v.runs.rename(s.p.runs[0])
-	for _, e := range objects[*widget.Entry](s.window.Canvas().Overlays().Top()) {
+	for _, e := range objects[*widgets.Entry](s.window.Canvas().Overlays().Top()) {
 		test.Type(e, "quick one")
 	}
 	s.tap("Rename")

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -54,29 +53,15 @@ func (v *view) photoMenu() *fyne.Menu {
 
 // ask asks for the name of a label.
 func (v *view) ask(title, act, name string, answered func(name string)) {
-	entry := widget.NewEntry()
+	entry := widgets.NewEntry()
 	entry.SetText(name)
 	entry.SetPlaceHolder(v.tx.T("review.label.placeholder"))
-	var d *dialog.CustomDialog
-	answer := func() {
-		if n := strings.TrimSpace(entry.Text); n != "" {
-			d.Hide()
-			answered(n)
-			v.focus()
-		}
-	}
-	entry.OnSubmitted = func(string) { answer() }
-	yes := widget.NewButtonWithIcon(act, theme.ConfirmIcon(), answer)
-	yes.Importance = widget.HighImportance
-	d = dialog.NewCustomWithoutButtons(title, entry, v.Window)
-	no := widget.NewButtonWithIcon(v.tx.T("kit.cancel"), theme.CancelIcon(), func() {
-		d.Hide()
-		v.focus()
-	})
-	d.SetButtons([]fyne.CanvasObject{no, yes})
-	d.Resize(widgets.Fit(v.Window, 420, 160))
-	d.Show()
-	v.Window.Canvas().Focus(entry)
+	d := widgets.NewDialog(v.Window, title, v.tx.T("kit.cancel"), entry, 420, 0)
+	yes := d.SetAccept(act, theme.ConfirmIcon(), func() { answered(strings.TrimSpace(entry.Text)) })
+	entry.OnChanged = func(text string) { enable(&yes.Button, strings.TrimSpace(text) != "") }
+	entry.OnChanged(name)
+	d.SetOnClosed(v.focus)
+	d.Open(entry)
 	entry.TypedShortcut(&fyne.ShortcutSelectAll{}) // What is typed takes the place of the old name.
 }
 

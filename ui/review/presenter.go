@@ -426,7 +426,7 @@ func (p *presenter) pick(places []int, focus int) {
 	if p.focus != 0 || len(places) > 0 {
 		p.note = note{}
 	}
-	clear(p.selected)
+	p.selected = make(map[curate.ID]struct{}, len(places))
 	for _, i := range places {
 		p.selected[p.photos[i].ID] = struct{}{}
 	}
@@ -439,6 +439,7 @@ func (p *presenter) pick(places []int, focus int) {
 
 // picked gives the places of the selected photos and of the focus, -1 for none.
 func (p *presenter) picked() (places []int, focus int) {
+	places = make([]int, 0, len(p.selected))
 	for id := range p.selected {
 		places = append(places, p.place[id])
 	}
@@ -518,6 +519,9 @@ func (p *presenter) change(ids []curate.ID, leave bool, o outcome, do func(conte
 		return
 	}
 	o.count = len(ids)
+	if len(p.leaving) == 0 && leave {
+		p.leaving = make(map[curate.ID]int, len(ids))
+	}
 	for _, id := range ids {
 		if leave {
 			p.leaving[id]++

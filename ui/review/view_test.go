@@ -21,6 +21,7 @@ import (
 	"kaika/core/thumb"
 	"kaika/ui/i18n"
 	"kaika/ui/theme"
+	"kaika/ui/widgets"
 )
 
 // room is the tab in a window of 800 x 600 over a real dataset on disk.
@@ -175,6 +176,10 @@ func texts(o fyne.CanvasObject) string {
 		case *widget.Label:
 			fmt.Fprintln(&b, o.Text)
 		case *widget.Button:
+			fmt.Fprintln(&b, o.Text)
+		case *widgets.Button:
+			fmt.Fprintln(&b, o.Text)
+		case *widgets.Text:
 			fmt.Fprintln(&b, o.Text)
 		case *widget.Hyperlink:
 			fmt.Fprintln(&b, o.Text, o.URL)
@@ -338,7 +343,7 @@ func TestTrashIsEmptiedOnlyOnAYes(t *testing.T) {
 	if !strings.Contains(dialog, "3 photos are removed from this computer for good") || !strings.Contains(dialog, "Remove 3 photos") {
 		t.Errorf("the question is %s", dialog)
 	}
-	focused, ok := r.window.Canvas().Focused().(*widget.Button)
+	focused, ok := r.window.Canvas().Focused().(*widgets.Button)
 	if !ok || focused.Text != "Cancel" {
 		t.Errorf("the focus is on %v", r.window.Canvas().Focused())
 	}
@@ -397,16 +402,16 @@ func TestDragToALabel(t *testing.T) {
 func TestLabelsByDialog(t *testing.T) {
 	r := newRoom(t, picturetest.Dataset(t, 1, "rose"))
 	r.view.ask("New label", "Add", "", r.p.addLabel)
-	entry, ok := r.window.Canvas().Focused().(*widget.Entry)
+	entry, ok := r.window.Canvas().Focused().(*widgets.Entry)
 	if !ok {
 		t.Fatal("the entry is not focused")
 	}
-	entry.OnSubmitted("") // Empty: the question stays.
+	entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn}) // Empty: the question stays.
 	if r.window.Canvas().Overlays().Top() == nil {
 		t.Error("an empty name was taken")
 	}
 	entry.SetText("  野ばら ")
-	entry.OnSubmitted("")
+	entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	r.idle()
 	r.reads("野ばら", "Label “野ばら” added.")
 	if info, err := os.Stat(filepath.Join(r.dir, "野ばら")); err != nil || !info.IsDir() {
@@ -422,11 +427,11 @@ func TestLabelsByDialog(t *testing.T) {
 	r.view.list.Select(1) // The rose.
 	r.until("the rose", func() bool { return r.p.loaded })
 	test.Tap(r.view.rename)
-	if entry, ok = r.window.Canvas().Focused().(*widget.Entry); !ok || entry.Text != "rose" {
+	if entry, ok = r.window.Canvas().Focused().(*widgets.Entry); !ok || entry.Text != "rose" {
 		t.Fatal("the old name is not there to be changed")
 	}
 	test.Type(entry, "tulip")
-	entry.OnSubmitted("")
+	entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	r.idle()
 	r.until("the tulip", func() bool { return r.p.loaded && r.p.current.label == "tulip" })
 	r.reads("The label is now “tulip”.")
@@ -453,8 +458,11 @@ func buttons(o fyne.CanvasObject) []*widget.Button {
 	if !o.Visible() {
 		return nil
 	}
-	if b, ok := o.(*widget.Button); ok {
+	switch b := o.(type) {
+	case *widget.Button:
 		return []*widget.Button{b}
+	case *widgets.Button:
+		return []*widget.Button{&b.Button}
 	}
 	var list []*widget.Button
 	if c, ok := o.(*fyne.Container); ok {

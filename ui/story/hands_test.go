@@ -19,7 +19,7 @@ type key struct {
 }
 
 // Names of keys that have no character, as X calls them (keysymdef.h).
-var named = map[string]xproto.Keysym{"delete": 0xffff, "shift": 0xffe1, "ctrl": 0xffe3}
+var named = map[string]xproto.Keysym{"delete": 0xffff, "return": 0xff0d, "shift": 0xffe1, "ctrl": 0xffe3}
 
 // readKeys learns the keyboard.
 func (s *screen) readKeys(setup *xproto.SetupInfo) {

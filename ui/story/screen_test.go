@@ -36,6 +36,8 @@ type screen struct {
 	keys    map[xproto.Keysym]key
 	args    []string // of the programs that are started here
 	alive   func()   // Fails if the program has ended; nil while there is none.
+
+	variables []string // of their environment, beside what every user has
 }
 
 // newScreen starts an X server whose one screen has so many pixels. It ends with the test.
@@ -248,11 +250,11 @@ func (s *screen) start(home string) *program {
 
 // environment gives the variables of the user whose home this is. They have no desktop beside the screen.
 func (s *screen) environment(home string) []string {
-	return []string{
+	return append([]string{
 		"HOME=" + home, "XDG_CACHE_HOME=" + home + "/cache", "XDG_DATA_HOME=" + home + "/data", "XDG_STATE_HOME=" + home + "/state",
 		"XDG_CONFIG_HOME=" + home + "/config", "XDG_RUNTIME_DIR=" + home, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + home + "/none",
 		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "DISPLAY=" + s.display, "LC_ALL=en_US.UTF-8",
-	}
+	}, s.variables...)
 }
 
 // fill makes the window as large as this and gives it the keyboard.

@@ -1,15 +1,15 @@
-// Package widgets holds what several tabs show alike: errors, questions, placeholders and bars of probability.
+// Package widgets holds what several tabs show alike: dialogs, sentences, placeholders and bars of probability.
 package widgets
 
 import (
 	"context"
 	"errors"
 	"image/color"
+	"strconv"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
@@ -24,44 +24,57 @@ func ShowError(w fyne.Window, tx *i18n.Texts, sentence string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	message := widget.NewLabel(sentence)
-	message.Wrapping = fyne.TextWrapWord
-	content := container.NewVBox(message)
+	content := container.NewVBox(NewText(sentence))
+	d := NewDialog(w, tx.T("kit.error.title"), tx.T("kit.close"), content, 520, 0)
+	d.SetIcon(theme.ErrorIcon())
 	if err != nil {
 		details := widget.NewLabel(err.Error())
 		details.Wrapping = fyne.TextWrapBreak
-		details.Selectable = true
 		scroll := container.NewVScroll(details)
 		scroll.SetMinSize(fyne.NewSize(0, 96))
-		copied := widget.NewButtonWithIcon(tx.T("kit.error.copy"), theme.ContentCopyIcon(), func() {
+		copied := NewButton(tx.T("kit.error.copy"), theme.ContentCopyIcon(), func() {
 			fyne.CurrentApp().Clipboard().SetContent(sentence + "\n\n" + err.Error())
 		})
-		content.Add(widget.NewAccordion(widget.NewAccordionItem(tx.T("kit.error.details"),
-			container.NewBorder(nil, container.NewHBox(layout.NewSpacer(), copied), nil, nil, scroll))))
+		folded := container.NewVBox(scroll, container.NewHBox(layout.NewSpacer(), copied))
+		folded.Hide()
+		fold := NewButton(tx.T("kit.error.details"), theme.MenuDropDownIcon(), nil)
+		fold.OnTapped = func() {
+			if folded.Hidden {
+				folded.Show()
+				fold.SetIcon(theme.MenuDropUpIcon())
+			} else {
+				folded.Hide()
+				fold.SetIcon(theme.MenuDropDownIcon())
+			}
+			d.Fit()
+		}
+		fold.Importance = widget.LowImportance
+		content.Add(container.NewHBox(fold, layout.NewSpacer()))
+		content.Add(folded)
 	}
-	d := dialog.NewCustom(tx.T("kit.error.title"), tx.T("kit.close"), content, w)
-	d.SetIcon(theme.ErrorIcon())
-	d.Resize(Fit(w, 520, 240))
-	d.Show()
+	d.Open(nil)
+}
+
+// ShowMessage tells something in a dialog.
+func ShowMessage(w fyne.Window, tx *i18n.Texts, title, text string) {
+	NewDialog(w, title, tx.T("kit.close"), NewText(text), 460, 0).Open(nil)
+}
+
+// Confirm asks whether something is to be done. act says what, as the words of the button, which Enter is for.
+func Confirm(w fyne.Window, tx *i18n.Texts, title, text, act string, confirmed func()) {
+	d := NewDialog(w, title, tx.T("kit.cancel"), NewText(text), 460, 0)
+	d.SetIcon(theme.QuestionIcon())
+	d.SetAccept(act, theme.ConfirmIcon(), confirmed)
+	d.Open(nil)
 }
 
 // ConfirmDanger asks before something that cannot be undone. act says what will be done, as the words of the button;
 // the keyboard's focus lies on the other one.
 func ConfirmDanger(w fyne.Window, tx *i18n.Texts, title, text, act string, confirmed func()) {
-	message := widget.NewLabel(text)
-	message.Wrapping = fyne.TextWrapWord
-	d := dialog.NewCustomWithoutButtons(title, message, w)
-	cancel := widget.NewButtonWithIcon(tx.T("kit.cancel"), theme.CancelIcon(), d.Hide)
-	yes := widget.NewButtonWithIcon(act, theme.WarningIcon(), func() {
-		d.Hide()
-		confirmed()
-	})
-	yes.Importance = widget.DangerImportance
-	d.SetButtons([]fyne.CanvasObject{cancel, yes})
+	d := NewDialog(w, title, tx.T("kit.cancel"), NewText(text), 460, 0)
 	d.SetIcon(theme.WarningIcon())
-	d.Resize(Fit(w, 460, 180))
-	d.Show()
-	w.Canvas().Focus(cancel)
+	d.SetDanger(act, confirmed)
+	d.Open(nil)
 }
 
 // Fit gives a size for a dialog: as wanted, but smaller than the window.
@@ -81,11 +94,8 @@ type Action struct {
 // usual one.
 func Empty(icon fyne.Resource, title, text string, actions ...Action) fyne.CanvasObject {
 	picture := widget.NewIcon(icon)
-	heading := widget.NewLabelWithStyle(title, fyne.TextAlignCenter, fyne.TextStyle{Bold: true})
-	heading.SizeName = theme.SizeNameSubHeadingText
-	heading.Wrapping = fyne.TextWrapWord
-	words := widget.NewLabelWithStyle(text, fyne.TextAlignCenter, fyne.TextStyle{})
-	words.Wrapping = fyne.TextWrapWord
+	heading, words := NewCenteredText(title), NewCenteredText(text)
+	heading.TextStyle.Bold, heading.SizeName = true, theme.SizeNameSubHeadingText
 	buttons := container.NewHBox(layout.NewSpacer())
 	for i, a := range actions {
 		b := widget.NewButtonWithIcon(a.Text, a.Icon, a.Do)
@@ -112,6 +122,13 @@ func (*column520) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	height := min(objects[0].MinSize().Height, size.Height)
 	objects[0].Resize(fyne.NewSize(width, height))
 	objects[0].Move(fyne.NewPos((size.Width-width)/2, (size.Height-height)/2))
+}
+
+// NewProgressBar gives a bar that writes percents as texts do. It says 100 % only at the end.
+func NewProgressBar() *widget.ProgressBar {
+	b := widget.NewProgressBar()
+	b.TextFormatter = func() string { return strconv.Itoa(int(100*(b.Value-b.Min)/(b.Max-b.Min))) + " %" }
+	return b
 }
 
 // Bar is a bar as long as a share: a label, the bar, and the share in words.

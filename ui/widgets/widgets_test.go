@@ -57,9 +57,9 @@ func find[T fyne.CanvasObject](w fyne.Window) []T {
 	return found
 }
 
-func button(t *testing.T, w fyne.Window, text string) *widget.Button {
+func button(t *testing.T, w fyne.Window, text string) *Button {
 	t.Helper()
-	for _, b := range find[*widget.Button](w) {
+	for _, b := range find[*Button](w) {
 		if b.Text == text {
 			return b
 		}
@@ -93,7 +93,7 @@ func TestConfirmDanger(t *testing.T) {
 		ConfirmDanger(w, tx, "Empty the trash?", "3 files go for good.", "Delete 3 files", func() { confirmed++ })
 	}
 	ask()
-	if focused, ok := w.Canvas().Focused().(*widget.Button); !ok || focused.Text != "Cancel" {
+	if focused, ok := w.Canvas().Focused().(*Button); !ok || focused.Text != "Cancel" {
 		t.Errorf("the keyboard's focus is on %v", w.Canvas().Focused())
 	}
 	test.Tap(button(t, w, "Cancel"))

@@ -1,0 +1,526 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/widget"
+
+	source "kaika/core/collect"
+	"kaika/core/collect/collecttest"
+	"kaika/core/curate"
+	"kaika/core/job"
+	"kaika/core/picture"
+	"kaika/core/secret"
+	"kaika/ui/theme"
+)
+
+// TestReasonsHaveTexts wants a text of each reason there is for a refusal; TestTexts looks for the texts of those listed.
+func TestReasonsHaveTexts(t *testing.T) {
+	found := 0
+	for _, dir := range []string{"picture", "collect"} {
+		packages, err := filepath.Glob(filepath.Join("..", "..", "core", dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range packages {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				spec, ok := n.(*ast.ValueSpec)
+				if !ok || !isReason(spec.Type) {
+					return true
+				}
+				for i, value := range spec.Values {
+					literal, ok := value.(*ast.BasicLit)
+					if !ok {
+						continue
+					}
+					found++
+					if text, err := strconv.Unquote(literal.Value); err != nil || !slices.Contains(reasons, picture.Reason(text)) {
+						t.Errorf("%s: %s has no text", path, spec.Names[i])
+					}
+				}
+				return true
+			})
+		}
+	}
+	if found < len(reasons) {
+		t.Errorf("found %d reasons, and there are texts of %d", found, len(reasons))
+	}
+}
+
+// isReason reports whether a type is picture.Reason, as it is written there or elsewhere.
+func isReason(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name == "Reason"
+	case *ast.SelectorExpr:
+		return e.Sel.Name == "Reason"
+	}
+	return false
+}
+
+// sentences are those about services, with an error that leads to each.
+var sentences = map[string]error{
+	"key.none":            source.ErrNoKey,
+	"key.unread":          fmt.Errorf("%w: locked", ErrKeyUnread),
+	"key.refused":         &source.FlickrError{Code: 100},
+	"key.secret":          &source.FlickrError{Code: 96},
+	"flickr.later":        fmt.Errorf("searching: %w", &source.FlickrError{Code: 105}),
+	"flickr.search":       &source.FlickrError{Code: 3},
+	"service.wait":        &source.ServiceError{Service: "s", Status: http.StatusTooManyRequests, RetryAfter: time.Hour},
+	"service.limit":       &source.ServiceError{Service: "s", Status: http.StatusTooManyRequests},
+	"service.trouble":     &source.ServiceError{Service: "s", Status: http.StatusBadGateway},
+	"service.refused":     &source.ServiceError{Service: "s", Status: http.StatusForbidden},
+	"service.unreachable": &source.ServiceError{Service: "s", Err: errors.New("no route")},
+	"link":                nil,
+}
+
+func TestSentencesOfServices(t *testing.T) {
+	for want, err := range sentences {
+		if err != nil && sentence(err) != want {
+			t.Errorf("%v: %s, want %s", err, sentence(err), want)
+		}
+	}
+	for _, code := range []int{0, 10, 106, 201} {
+		if got := sentence(&source.FlickrError{Code: code}); got != "flickr.later" {
+			t.Errorf("code %d: %s", code, got)
+		}
+	}
+	if err := fmt.Errorf("%w: %w", source.ErrNoKey, secret.ErrNone); sentence(err) != "key.none" {
+		t.Errorf("without a key: %s", sentence(err))
+	}
+}
+
+// onServer gives the services of a server on this machine, as the program does.
+func onServer(t *testing.T, s *collecttest.Server) []Service {
+	t.Helper()
+	at := collecttest.Start(t, s)
+	hosts := []string{strings.TrimPrefix(at, "http://")}
+	web := source.Web{Unpaced: true, Clock: source.Clock{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}}
+	return []Service{{
+		Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms(), FindKey: func(context.Context) error { return nil },
+		Open: func(_ context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
+			return &source.Flickr{
+				Key: secret.New(s.Key), Secret: secret.New(s.Secret), Terms: licenses, MinSide: minSide,
+				Endpoint: at + collecttest.FlickrPath, ImageHosts: hosts, Web: web,
+			}, nil
+		},
+	}, {
+		Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.CC0, source.BYSA},
+		Open: func(_ context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
+			return &source.Openverse{Terms: licenses, MinSide: minSide, Endpoint: at + collecttest.OpenversePath, ImageHosts: hosts, Web: web}, nil
+		},
+	}}
+}
+
+// TestServicesThroughFaults collects 3 x 20 photos while one answer in five is wrong, stops in the middle, and goes on.
+func TestServicesThroughFaults(t *testing.T) {
+	keywords := []string{"rose", "sunflower", "lilium"}
+	for i, name := range []string{"Flickr", "Openverse"} {
+		t.Run(name, func(t *testing.T) {
+			server := &collecttest.Server{Key: "0123456789abcdef", Secret: "very secret", Faults: collecttest.Faults{Seed: 5, Rate: 0.2}}
+			for _, k := range keywords {
+				server.Photos = append(server.Photos, collecttest.Photos(k, 120, 320)...)
+			}
+			w := newWorld(t, onServer(t, server)...)
+			w.lib.dir = t.TempDir()
+			library, err := curate.Create(t.Context(), filepath.Join(w.lib.dir, "flowers"), nil, curate.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := library.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			w.setLibrary(library)
+			w.useService(i)
+			w.setNear(false) // Drawn flowers look alike.
+			for k, keyword := range keywords {
+				if k > 0 {
+					w.addKeyword()
+				}
+				w.setKeyword(k, keyword)
+			}
+			w.start()
+			w.q.until(t, func() bool { return len(w.photos) >= 3 })
+			w.halt()
+			w.q.until(t, func() bool { return w.stage == finished })
+			before := len(library.Photos(curate.Query{}))
+			if !errors.Is(w.outcome.err, context.Canceled) || before == 0 || w.outcome.landed != before {
+				t.Fatalf("stopped with %+v, %d photos", w.outcome, before)
+			}
+			w.idle(t)
+			w.again()
+			w.collected(t)
+			if o := w.outcome; o.err != nil || o.there != before || o.landed != 60-before || len(o.short) != 0 {
+				t.Errorf("the outcome is %+v", o)
+			}
+			ids := map[string]bool{}
+			for _, photo := range library.Photos(curate.Query{}) {
+				ids[photo.Source.ID] = true
+				if photo.Source.Author == "" || photo.Source.License == "" || photo.Source.PageURL == "" {
+					t.Errorf("nobody knows whom to credit: %+v", photo.Source)
+				}
+			}
+			if len(ids) != 60 {
+				t.Errorf("there are %d photos, want 60", len(ids))
+			}
+			for k, r := range w.rows {
+				if r.result.Landed+r.result.There != 20 || r.exhausted {
+					t.Errorf("row %d: %+v", k, r.result)
+				}
+			}
+			if made := server.Counts().Faults; made < 5 {
+				t.Errorf("only %d answers went wrong", made)
+			}
+			if len(w.failures) != 0 {
+				t.Errorf("failures: %v", w.failures)
+			}
+		})
+	}
+}
+
+func TestWrongKey(t *testing.T) {
+	server := &collecttest.Server{Key: "0123456789abcdef", Secret: "very secret"}
+	services := onServer(t, server)
+	server.Secret = "another"
+	s := newTab(t, "en", theme.Light, services...)
+	s.p.setLibrary(s.lib)
+	s.p.useService(0)
+	s.p.setKeyword(0, "rose")
+	open := s.p.services[0].Open
+	s.p.services[0].Open = func(ctx context.Context, l []source.Terms, side int) (source.Source, error) {
+		from, err := open(ctx, l, side)
+		if f, ok := from.(*source.Flickr); ok {
+			f.Secret = secret.New("very secret")
+		}
+		return from, err
+	}
+	s.run()
+	top := s.window.Canvas().Overlays().Top()
+	if top == nil || !says(seen(top), "Flickr does not accept the secret that belongs to the key") {
+		t.Fatal("nobody says that the secret is wrong")
+	}
+	s.look("wrong-secret-en")
+	test.Tap(s.button("Details"))
+	top = s.window.Canvas().Overlays().Top()
+	if top == nil || strings.Contains(seen(top), "very secret") || strings.Contains(seen(top), server.Key) {
+		t.Error("the key is told")
+	}
+}
+
+func TestKeyIsLookedFor(t *testing.T) {
+	for language, brightness := range map[string]theme.Brightness{"en": theme.Light, "ja": theme.Dark} {
+		found := make(chan error)
+		services := []Service{
+			{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms(), FindKey: func(ctx context.Context) error {
+				select {
+				case err := <-found:
+					return err
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}},
+			{Kind: "openverse", Name: "Openverse", Licenses: source.FreeTerms()},
+		}
+		s := newTab(t, language, brightness, services...)
+		tx := s.texts()
+		s.p.setLibrary(s.lib)
+		s.p.useService(0)
+		s.p.setKeyword(0, "rose")
+		if !s.p.ready() {
+			t.Error("it does not wait for the keyring, which may ask for a password")
+		}
+		found <- fmt.Errorf("flickr: %w", secret.ErrNone)
+		s.q.until(t, func() bool { return s.p.noKey })
+		s.says(tx.T("collect.key.title", "Service", "Flickr"))
+		s.says(tx.T("collect.key.how"))
+		s.says(tx.T("collect.fault.key", "Service", "Flickr"))
+		s.says(tx.T("collect.flickr.notice"))
+		if !s.view.start.Disabled() {
+			t.Error("it can be started without a key")
+		}
+		s.look("key-missing-" + language)
+		test.Tap(s.button(tx.T("collect.key.settings")))
+		if strings.Join(s.asked, " ") != "settings" {
+			t.Errorf("the frame was asked for %v", s.asked)
+		}
+		s.follow(tx.T("collect.key.page"))
+		if page := <-s.opened; page != keyPage {
+			t.Errorf("opened %s", page)
+		}
+
+		s.KeyChanged()
+		found <- nil
+		s.q.until(t, func() bool { return !s.p.noKey })
+		s.says(tx.T("collect.empty.service", "Service", "Flickr"))
+		if s.view.start.Disabled() {
+			t.Error("there is a key, and it cannot be started")
+		}
+		s.look("service-" + language)
+		test.Tap(s.view.unfold)
+		s.look("licences-" + language)
+		s.KeyChanged()
+		found <- fmt.Errorf("flickr: %w", secret.ErrNone)
+		s.q.until(t, func() bool { return s.p.noKey })
+		test.Tap(s.button(tx.T("collect.key.instead", "Service", "Openverse")))
+		if s.p.service == nil || s.p.service.Kind != "openverse" || s.p.noKey || s.p.rows[0].keyword != "rose" || s.view.sources.Selected != "Openverse" {
+			t.Errorf("now %+v with %q, %q is chosen", s.p.service, s.p.rows[0].keyword, s.view.sources.Selected)
+		}
+		s.says(tx.T("collect.empty.service", "Service", "Openverse"))
+		if s.view.notice.Visible() {
+			t.Error("Flickr's notice stands where none of its photos are")
+		}
+	}
+}
+
+func TestChoicesAreKept(t *testing.T) {
+	services := []Service{{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms()}, {Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.BYNC}}}
+	w := newWorld(t, services...)
+	if !w.near {
+		t.Error("photos that look alike come in unless somebody minds")
+	}
+	w.useService(0)
+	if !slices.Equal(w.licenses, source.FreeTerms()) || w.sideText != "200" {
+		t.Errorf("at first: %v, %s", w.licenses, w.sideText)
+	}
+	w.allow(source.BYNC, true)
+	w.allow(source.BY, false)
+	w.setNear(false)
+	w.useService(1)
+	if !slices.Equal(w.licenses, []source.Terms{source.BY}) {
+		t.Errorf("the licences of another service: %v", w.licenses)
+	}
+	again := newPresenter(w.runner, services, w.prefs, w.q.dispatch, nil)
+	defer again.close()
+	again.useService(0)
+	if again.near || slices.Contains(again.licenses, source.BY) || !slices.Contains(again.licenses, source.BYNC) {
+		t.Errorf("the next time: %v, %v", again.near, again.licenses)
+	}
+	for _, l := range source.AllTerms() {
+		again.allow(l, false)
+	}
+	again.setKeyword(0, "rose")
+	again.setLibrary(w.lib)
+	if _, f := again.blocker(); f != noLicense || again.ready() {
+		t.Errorf("without a licence: %q", f)
+	}
+	again.setLibrary(nil)
+	w.prefs[prefLicenses+"flickr"] = "rubbish"
+	w.useService(0)
+	if !slices.Equal(w.licenses, source.FreeTerms()) {
+		t.Errorf("out of rubbish: %v", w.licenses)
+	}
+	w.setMinSide("64")
+	w.useService(-1)
+	if w.minSide != 64 {
+		t.Errorf("the size that was asked for is now %d", w.minSide)
+	}
+}
+
+func TestListOfAddresses(t *testing.T) {
+	server := &collecttest.Server{Photos: collecttest.Photos("rose", 3, 320)}
+	at := collecttest.Start(t, server)
+	s := newTab(t, "en", theme.Light)
+	s.lib.dir = t.TempDir()
+	s.p.setLibrary(s.lib)
+	list := filepath.Join(s.lib.dir, "Roses.CSV") // In the dataset's own folder, which is no reason against it.
+	var text strings.Builder
+	text.WriteString("url,label,author,license\n")
+	for i := range server.Photos {
+		fmt.Fprintf(&text, "%s%s,rose,A. Uthor,CC0\n", at, address(&server.Photos[i]))
+	}
+	write(t, list, []byte(text.String()+"rubbish,rose\n"))
+	s.list(list)
+	if len(s.p.rows) != 1 || s.p.rows[0].label != "rose" || s.p.rows[0].available != 3 {
+		t.Fatalf("%v, rows %+v", s.p.listErr, s.p.rows)
+	}
+	s.p.setNear(false)
+	s.run()
+	if o := s.p.outcome; o.err != nil || o.landed != 3 || o.refused != 1 || s.p.refused[picture.Unreadable] != 1 {
+		t.Errorf("the outcome is %+v, %v", o, s.p.refused)
+	}
+	s.view.arrived.open(s.p.photos[0])
+	s.says("A. Uthor")
+	s.says(at)
+
+	for name, content := range map[string]string{"none.txt": "# nothing\n", "rubbish.csv": "url,label\nno,way\n", "binary.txt": "\x00\x01", "gone.txt": ""} {
+		path := filepath.Join(t.TempDir(), name)
+		if content != "" {
+			write(t, path, []byte(content))
+		}
+		s.list(path)
+		s.says("No addresses can be read from this list")
+	}
+	if !IsList("/a/B.TXT") || IsList("/a/b.zip") || IsList("csv") {
+		t.Error("lists are not told by their names")
+	}
+}
+
+// address gives the path of a picture of the server, which has it in its medium size.
+func address(p *collecttest.Photo) string {
+	return fmt.Sprintf("/65535/%s_%010x.jpg", p.ID, uint64(p.Seed)*2654435761+uint64(p.Class))
+}
+
+// follow opens the link with a text, with the keyboard: where on it a click hits, depends on its text.
+func (s *stageView) follow(text string) {
+	s.t.Helper()
+	link, ok := s.button(text).(*widget.Hyperlink)
+	if !ok {
+		s.t.Fatalf("%q is no link", text)
+	}
+	link.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+}
+
+func TestCredit(t *testing.T) {
+	server := &collecttest.Server{Key: "0123456789abcdef", Secret: "very secret", Photos: collecttest.Photos("rose", 40, 320)}
+	s := newTab(t, "en", theme.Light, onServer(t, server)...)
+	s.p.setLibrary(s.lib)
+	s.p.useService(0)
+	s.p.setKeyword(0, "rose")
+	s.p.setCount(0, "1")
+	s.run()
+	s.view.arrived.grid.Select(0)
+	from := s.p.photos[0].Source
+	for _, text := range []string{from.Title, from.Author, from.License, from.PageURL, "Flickr", source.FlickrNotice} {
+		s.says(text)
+	}
+	s.look("credit-en")
+	for text, page := range map[string]string{from.Author: from.AuthorURL, from.License: from.LicenseURL, from.PageURL: from.PageURL} {
+		s.follow(text)
+		if opened := <-s.opened; opened != page {
+			t.Errorf("%s opened %s", text, opened)
+		}
+	}
+
+	// The keyboard reaches the links, and what cannot be opened is told with its address.
+	links := 0
+	s.window.Canvas().Unfocus()
+	s.noBrowser = errors.New("no browser")
+	for range 60 {
+		s.window.Canvas().FocusNext()
+		if link, ok := s.window.Canvas().Focused().(*widget.Hyperlink); ok {
+			links++
+			link.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+			s.q.until(t, func() bool { return s.window.Canvas().Overlays().Top() != nil })
+			if top := s.window.Canvas().Overlays().Top(); !says(seen(top), "The page could not be opened. Its address is "+<-s.opened) {
+				t.Errorf("it says %s", seen(top))
+			}
+			break
+		}
+	}
+	if links == 0 {
+		t.Error("the keyboard does not reach a link")
+	}
+}
+
+func TestBadAddressesAreNoLinks(t *testing.T) {
+	for _, address := range []string{"", "javascript:alert(1)", "file:///etc/passwd", "https:", "//x", "ftp://a/b", "http://\x00"} {
+		if _, ok := webPage(address); ok {
+			t.Errorf("%q is a page of the web", address)
+		}
+	}
+	if page, ok := webPage("https://example.com/a?b"); !ok || page.String() != "https://example.com/a?b" {
+		t.Errorf("no page: %v", page)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	event := func(request, landed, there, refused int) source.Event {
+		return source.Event{Request: request, Counts: source.Counts{Landed: landed, There: there, Refused: refused}}
+	}
+	for name, tc := range map[string]struct {
+		progress progress
+		events   []source.Event
+		want     job.Progress
+	}{
+		"nothing yet":            {progress{shares: []share{{wanted: 20}}}, nil, job.Progress{Total: 20}},
+		"refused are replaced":   {progress{shares: []share{{wanted: 20}}}, []source.Event{event(0, 2, 0, 30)}, job.Progress{Done: 2, Total: 20}},
+		"refused are not":        {progress{shares: []share{{wanted: 20, final: true}}}, []source.Event{event(0, 2, 0, 3)}, job.Progress{Done: 5, Total: 20}},
+		"there takes no time":    {progress{shares: []share{{wanted: 20}}}, []source.Event{event(0, 2, 15, 0)}, job.Progress{Done: 2, Total: 5}},
+		"more there than wanted": {progress{shares: []share{{wanted: 20}}}, []source.Event{event(0, 2, 25, 0)}, job.Progress{Done: 2, Total: 2}},
+		"nobody knows":           {progress{shares: []share{{wanted: 20}, {}}}, []source.Event{event(0, 2, 0, 0)}, job.Progress{}},
+		"exhausted":              {progress{shares: []share{{wanted: 20}, {wanted: 20}}, inTurn: true}, []source.Event{event(0, 3, 0, 0), event(1, 1, 0, 0)}, job.Progress{Done: 4, Total: 23}},
+		"all at once":            {progress{shares: []share{{wanted: 20}, {wanted: 20}}}, []source.Event{event(0, 3, 0, 0), event(1, 1, 0, 0)}, job.Progress{Done: 4, Total: 40}},
+		"of none":                {progress{shares: []share{{wanted: 20}}}, []source.Event{event(-1, 0, 0, 1)}, job.Progress{Total: 20}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, e := range tc.events {
+				tc.progress.put(e)
+			}
+			if got := tc.progress.state(); got != tc.want {
+				t.Errorf("%+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestExhaustedWhileItRuns(t *testing.T) {
+	w := newWorld(t, service(5, func([]source.Terms, int) error { return nil }))
+	w.useService(0)
+	w.setMinSide("10")
+	w.setKeyword(0, "rose")
+	w.addKeyword()
+	w.setKeyword(1, "tulips")
+	reached, proceed := make(chan struct{}), make(chan struct{})
+	landed := 0
+	w.lib.added = func() {
+		if landed++; landed == 7 {
+			close(reached)
+			<-proceed
+		}
+	}
+	w.start()
+	<-reached
+	w.q.until(t, func() bool { return len(w.photos) == 6 })
+	if !w.rows[0].exhausted || w.rows[1].exhausted {
+		t.Error("it is not said in time that the source has no more roses")
+	}
+	close(proceed)
+	w.q.until(t, func() bool { return w.stage == finished })
+	if !w.rows[1].exhausted {
+		t.Error("it is not said that the source has no more tulips")
+	}
+}
+
+// TestEnterAddsKeyword types keywords with the keyboard alone.
+func TestEnterAddsKeyword(t *testing.T) {
+	s := newTab(t, "en", theme.Light, service(5, func([]source.Terms, int) error { return nil }))
+	s.p.setLibrary(s.lib)
+	s.p.useService(0)
+	for range 60 {
+		if s.window.Canvas().Focused() != s.view.rowOf[0].keyword {
+			s.window.Canvas().FocusNext()
+		}
+	}
+	for i := range 12 {
+		entry, ok := s.window.Canvas().Focused().(*widget.Entry)
+		if !ok {
+			t.Fatalf("after %d keywords the focus is on %T", i, s.window.Canvas().Focused())
+		}
+		test.Type(entry, fmt.Sprint("keyword ", i))
+		entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	}
+	if len(s.p.rows) != 13 || s.p.rows[11].keyword != "keyword 11" || s.p.rows[0].keyword != "keyword 0" || s.p.rows[12].keyword != "" {
+		t.Errorf("%d rows, the last one but one is %+v", len(s.p.rows), s.p.rows[11])
+	}
+	s.look("keywords-en")
+}

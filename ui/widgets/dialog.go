@@ -1,0 +1,287 @@
+package widgets
+
+import (
+	"slices"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// Dialog is a question or a message over a window. Escape closes it without an answer, Enter does what it is for, and Tab
+// goes through its widgets; afterwards the keyboard's focus is where it was. (The dialogs of Fyne 2.7 know neither key.)
+//
+// A key goes to the widget with the focus alone, so what can have it in a dialog has to be one of this package: [Button],
+// [Entry], [Select], [Check] and [List] hand on what they have no use for.
+type Dialog struct {
+	widget.BaseWidget
+
+	window        fyne.Window
+	popup         *widget.PopUp
+	icon          *widget.Icon
+	content       fyne.CanvasObject
+	scroll        *container.Scroll // Around the content where its height is its own; else nil.
+	buttons       *fyne.Container
+	box           *fyne.Container
+	width, height float32
+	dismiss       *Button
+	accept        *Button // Nil where there is nothing to agree to.
+	careful       bool    // Enter agrees only where the focus is on that button.
+	opened        bool
+	onClosed      func()
+}
+
+// NewDialog makes a dialog of a title, a content and a button that closes it. Its width is at most that of the window; a
+// height of 0 is what the content needs, or less, and then it scrolls. Open shows it.
+func NewDialog(w fyne.Window, title, dismiss string, content fyne.CanvasObject, width, height float32) *Dialog {
+	d := &Dialog{window: w, icon: widget.NewIcon(nil), content: content, width: width, height: height}
+	d.dismiss = NewButton(dismiss, nil, d.Close)
+	d.buttons = container.NewGridWithRows(1, d.dismiss)
+	heading := widget.NewLabelWithStyle(title, fyne.TextAlignLeading, fyne.TextStyle{Bold: true})
+	heading.Truncation = fyne.TextTruncateEllipsis
+	d.icon.Hide()
+	middle := content
+	if height == 0 {
+		d.scroll = container.NewVScroll(content)
+		middle = d.scroll
+	}
+	d.box = container.NewBorder(
+		container.NewBorder(nil, nil, nil, container.NewGridWrap(fyne.NewSquareSize(theme.IconInlineSize()*1.5), d.icon), heading),
+		container.NewPadded(container.NewHBox(layout.NewSpacer(), d.buttons, layout.NewSpacer())), nil, nil, container.NewPadded(middle))
+	d.ExtendBaseWidget(d)
+	d.popup = widget.NewModalPopUp(d, w.Canvas())
+	return d
+}
+
+// SetIcon shows an icon beside the title.
+func (d *Dialog) SetIcon(icon fyne.Resource) {
+	d.icon.SetResource(icon)
+	d.icon.Show()
+}
+
+// SetAccept adds the button for what the dialog is for. It closes the dialog and then does that; Enter does the same, also
+// in an entry. While the button is disabled there is nothing to agree to.
+func (d *Dialog) SetAccept(text string, icon fyne.Resource, do func()) *Button {
+	d.dismiss.SetIcon(theme.CancelIcon())
+	d.accept = d.Add(text, icon, do)
+	d.accept.Importance = widget.HighImportance
+	return d.accept
+}
+
+// SetDanger adds the button for what cannot be undone, as SetAccept does. Enter taps it only where the focus is on it, which
+// begins at the other one.
+func (d *Dialog) SetDanger(text string, do func()) {
+	d.SetAccept(text, theme.WarningIcon(), do).Importance = widget.DangerImportance
+	d.careful = true
+}
+
+// Add adds another button that closes the dialog and then does something.
+func (d *Dialog) Add(text string, icon fyne.Resource, do func()) *Button {
+	b := NewButton(text, icon, func() {
+		d.Close()
+		do()
+	})
+	d.buttons.Add(b)
+	return b
+}
+
+// SetOnClosed has a function called when the dialog has closed, however it did, and before what a button then does.
+func (d *Dialog) SetOnClosed(closed func()) { d.onClosed = closed }
+
+// Open shows the dialog and gives the keyboard's focus to one of its widgets; nil is the button that Enter is for.
+func (d *Dialog) Open(first fyne.Focusable) {
+	d.opened = true
+	d.Fit()
+	d.popup.Show()
+	if first == nil {
+		first = d.dismiss
+		if d.accept != nil && !d.careful && !d.accept.Disabled() {
+			first = d.accept
+		}
+	}
+	d.window.Canvas().Focus(first)
+}
+
+// Close closes the dialog, if it is open. What was opened over it stays.
+func (d *Dialog) Close() {
+	if !d.opened {
+		return
+	}
+	d.opened = false
+	overlays := d.window.Canvas().Overlays()
+	var above []fyne.CanvasObject
+	if i := slices.Index(overlays.List(), fyne.CanvasObject(d.popup)); i >= 0 {
+		above = slices.Clone(overlays.List()[i+1:]) // Fyne takes them away, too.
+	}
+	d.popup.Hide()
+	for _, o := range above {
+		overlays.Add(o)
+	}
+	if d.onClosed != nil {
+		d.onClosed()
+	}
+}
+
+// Fit gives the dialog the size that it needs; for when its content has become larger or smaller.
+func (d *Dialog) Fit() {
+	room := Fit(d.window, d.width, max(d.height, 4096))
+	height := d.height
+	if d.scroll != nil {
+		inner := room.Width - 6*theme.Padding()
+		d.content.Resize(fyne.NewSize(inner, d.content.MinSize().Height)) // Texts have their height by their width.
+		d.content.Resize(fyne.NewSize(inner, d.content.MinSize().Height))
+		height = d.box.MinSize().Height - d.scroll.MinSize().Height + d.content.MinSize().Height + 4*theme.Padding()
+	}
+	d.popup.Resize(fyne.NewSize(room.Width, min(height, room.Height)))
+}
+
+// CreateRenderer implements fyne.Widget.
+func (d *Dialog) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(d.box) }
+
+// typed does what a key is for; false where it is for nothing here.
+func (d *Dialog) typed(key fyne.KeyName) bool {
+	switch key {
+	case fyne.KeyEscape:
+		d.dismiss.OnTapped()
+	case fyne.KeyReturn, fyne.KeyEnter:
+		switch {
+		case d.accept == nil:
+			d.dismiss.OnTapped()
+		case !d.careful && !d.accept.Disabled():
+			d.accept.OnTapped()
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// TypedKey hands a key that no widget has taken to the dialog in front of a window; false where there is none, or where it
+// has no use for the key, either.
+func TypedKey(w fyne.Window, ev *fyne.KeyEvent) bool {
+	popup, ok := w.Canvas().Overlays().Top().(*widget.PopUp)
+	if !ok {
+		return false
+	}
+	d, ok := popup.Content.(*Dialog)
+	return ok && d.typed(ev.Name)
+}
+
+// HandOn hands a key of the widget with the focus to its dialog. (The window is the one where it has the focus: the driver
+// does not know the canvas of what was never drawn.)
+func HandOn(o fyne.Focusable, ev *fyne.KeyEvent) bool {
+	for _, w := range fyne.CurrentApp().Driver().AllWindows() {
+		if w.Canvas().Focused() == o {
+			return TypedKey(w, ev)
+		}
+	}
+	return false
+}
+
+func isEnter(ev *fyne.KeyEvent) bool { return ev.Name == fyne.KeyReturn || ev.Name == fyne.KeyEnter }
+
+// Button is a button that Enter taps, too.
+type Button struct{ widget.Button }
+
+// NewButton gives a button; its icon may be nil.
+func NewButton(text string, icon fyne.Resource, tapped func()) *Button {
+	b := &Button{}
+	b.Text, b.Icon, b.OnTapped = text, icon, tapped
+	b.ExtendBaseWidget(b)
+	return b
+}
+
+// TypedKey implements fyne.Focusable.
+func (b *Button) TypedKey(ev *fyne.KeyEvent) {
+	switch {
+	case isEnter(ev):
+		b.Tapped(nil)
+	case !HandOn(b, ev):
+		b.Button.TypedKey(ev)
+	}
+}
+
+// Entry is an entry whose Tab always goes on to the next widget. In one of a single line, Enter is for the dialog.
+type Entry struct{ widget.Entry }
+
+// NewEntry gives an entry of one line.
+func NewEntry() *Entry {
+	e := &Entry{}
+	e.ExtendBaseWidget(e)
+	return e
+}
+
+// NewMultiLineEntry gives an entry of several lines, which do not wrap.
+func NewMultiLineEntry() *Entry {
+	e := &Entry{}
+	e.MultiLine, e.Wrapping = true, fyne.TextWrapOff
+	e.ExtendBaseWidget(e)
+	return e
+}
+
+// AcceptsTab implements fyne.Tabbable.
+func (*Entry) AcceptsTab() bool { return false }
+
+// TypedKey implements fyne.Focusable.
+func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
+	taken := isEnter(ev) && (e.MultiLine || e.OnSubmitted != nil)
+	if taken || !HandOn(e, ev) {
+		e.Entry.TypedKey(ev)
+	}
+}
+
+// Select is a choice of one of several options.
+type Select struct{ widget.Select }
+
+// NewSelect gives a choice.
+func NewSelect(options []string, changed func(string)) *Select {
+	s := &Select{}
+	s.Options, s.OnChanged = options, changed
+	s.ExtendBaseWidget(s)
+	return s
+}
+
+// TypedKey implements fyne.Focusable.
+func (s *Select) TypedKey(ev *fyne.KeyEvent) {
+	if !HandOn(s, ev) {
+		s.Select.TypedKey(ev)
+	}
+}
+
+// Check is a check box.
+type Check struct{ widget.Check }
+
+// NewCheck gives a check box.
+func NewCheck(text string, changed func(bool)) *Check {
+	c := &Check{}
+	c.Text, c.OnChanged = text, changed
+	c.ExtendBaseWidget(c)
+	return c
+}
+
+// TypedKey implements fyne.Focusable.
+func (c *Check) TypedKey(ev *fyne.KeyEvent) {
+	if !HandOn(c, ev) {
+		c.Check.TypedKey(ev)
+	}
+}
+
+// List is a list in a dialog.
+type List struct{ widget.List }
+
+// NewList gives a list, see [widget.NewList].
+func NewList(length func() int, create func() fyne.CanvasObject, update func(widget.ListItemID, fyne.CanvasObject)) *List {
+	l := &List{}
+	l.Length, l.CreateItem, l.UpdateItem = length, create, update
+	l.ExtendBaseWidget(l)
+	return l
+}
+
+// TypedKey implements fyne.Focusable.
+func (l *List) TypedKey(ev *fyne.KeyEvent) {
+	if !HandOn(l, ev) {
+		l.List.TypedKey(ev)
+	}
+}

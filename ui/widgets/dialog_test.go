@@ -1,0 +1,177 @@
+package widgets
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/test"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+)
+
+// press presses a key as the driver does: the widget with the focus gets it, or else the window.
+func press(w fyne.Window, key fyne.KeyName) {
+	ev := &fyne.KeyEvent{Name: key}
+	if focused := w.Canvas().Focused(); focused != nil {
+		focused.TypedKey(ev)
+		return
+	}
+	TypedKey(w, ev)
+}
+
+// TestDialogKeys presses Escape and Enter wherever the focus can be in a dialog.
+func TestDialogKeys(t *testing.T) {
+	w, _ := window(t)
+	behind := NewEntry()
+	w.SetContent(behind)
+	w.Canvas().Focus(behind)
+	accepted, closed := 0, 0
+	open := func() {
+		list := NewList(func() int { return 3 }, func() fyne.CanvasObject { return widget.NewLabel("") }, func(int, fyne.CanvasObject) {})
+		d := NewDialog(w, "Title", "Cancel", container.NewGridWithRows(5,
+			NewEntry(), NewMultiLineEntry(), NewSelect([]string{"a", "b"}, func(string) {}), NewCheck("c", func(bool) {}), list), 400, 500)
+		d.SetOnClosed(func() { closed++ })
+		d.SetAccept("Do it", theme.ConfirmIcon(), func() { accepted++ })
+		d.Open(nil)
+	}
+	open()
+	if b, ok := w.Canvas().Focused().(*Button); !ok || b.Text != "Do it" {
+		t.Errorf("the focus begins at %v", w.Canvas().Focused())
+	}
+	const places = 7 // Five in the content and two buttons.
+	var stops []fyne.Focusable
+	for range places {
+		w.Canvas().FocusNext()
+		stops = append(stops, w.Canvas().Focused())
+	}
+	w.Canvas().FocusNext()
+	if w.Canvas().Focused() != stops[0] {
+		t.Fatalf("Tab comes to other places than %v", stops)
+	}
+	w.Canvas().Focus(nil)
+	press(w, fyne.KeyEscape)
+	if w.Canvas().Overlays().Top() != nil || accepted != 0 || closed != 1 {
+		t.Fatalf("without a focus Escape leaves the dialog open; agreed %d times, closed %d times", accepted, closed)
+	}
+	if w.Canvas().Focused() != behind {
+		t.Errorf("afterwards the focus is on %v", w.Canvas().Focused())
+	}
+	for i := range places {
+		for _, key := range []fyne.KeyName{fyne.KeyEscape, fyne.KeyReturn, fyne.KeyEnter} {
+			open()
+			w.Canvas().Focus(nil)
+			for range i + 1 {
+				w.Canvas().FocusNext()
+			}
+			focused := w.Canvas().Focused()
+			accepted = 0
+			press(w, key)
+			want := 0
+			switch b, isButton := focused.(*Button); {
+			case key == fyne.KeyEscape:
+			case isButton && b.Text == "Cancel":
+			default:
+				want = 1
+			}
+			if e, ok := focused.(*Entry); ok && e.MultiLine && key != fyne.KeyEscape {
+				if e.Text != "\n" || accepted != 0 {
+					t.Errorf("in an entry of several lines %s gives %q", key, e.Text)
+				}
+				press(w, fyne.KeyEscape)
+				continue
+			}
+			if accepted != want || w.Canvas().Overlays().Top() != nil {
+				t.Errorf("%s at %T: agreed %d times, want %d; open: %v", key, focused, accepted, want, w.Canvas().Overlays().Top() != nil)
+			}
+		}
+	}
+}
+
+// TestDialogCannotAgree has nothing to agree to yet, or something dangerous.
+func TestDialogCannotAgree(t *testing.T) {
+	w, tx := window(t)
+	accepted := 0
+	entry := NewEntry()
+	d := NewDialog(w, "Name", "Cancel", entry, 400, 0)
+	accept := d.SetAccept("Create", nil, func() { accepted++ })
+	accept.Disable()
+	d.Open(entry)
+	press(w, fyne.KeyReturn)
+	if accepted != 0 || w.Canvas().Overlays().Top() == nil {
+		t.Error("Enter agrees to what cannot be done yet")
+	}
+	accept.Enable()
+	press(w, fyne.KeyReturn)
+	if accepted != 1 || w.Canvas().Overlays().Top() != nil {
+		t.Errorf("Enter agrees %d times", accepted)
+	}
+
+	Confirm(w, tx, "Fetch?", "A download.", "Download", func() { accepted++ })
+	press(w, fyne.KeyReturn)
+	if accepted != 2 {
+		t.Errorf("Enter agrees to a question %d times", accepted-1)
+	}
+
+	danger := 0
+	for _, away := range []bool{false, true} {
+		ConfirmDanger(w, tx, "Empty?", "For good.", "Empty", func() { danger++ })
+		if away {
+			w.Canvas().Focus(nil)
+		}
+		press(w, fyne.KeyReturn)
+		press(w, fyne.KeyEscape)
+		if danger != 0 || w.Canvas().Overlays().Top() != nil {
+			t.Errorf("Enter confirms what is dangerous %d times", danger)
+		}
+	}
+}
+
+// TestDialogUnderAnother closes a dialog by itself while another one is open over it.
+func TestDialogUnderAnother(t *testing.T) {
+	w, tx := window(t)
+	below := NewDialog(w, "Close?", "Go on", NewText("A job is at work."), 400, 0)
+	below.SetDanger("Stop", func() {})
+	below.Open(nil)
+	ShowError(w, tx, "The job failed.", errors.New("no space"))
+	below.Close()
+	below.Close()
+	if n := len(w.Canvas().Overlays().List()); n != 1 {
+		t.Fatalf("%d dialogs are open", n)
+	}
+	if len(find[*Text](w)) == 0 || find[*Text](w)[0].Text != "The job failed." {
+		t.Error("the error went with the question below it")
+	}
+	press(w, fyne.KeyEscape)
+	if w.Canvas().Overlays().Top() != nil {
+		t.Error("the error cannot be closed any more")
+	}
+}
+
+// TestDialogFits shows long texts in a small window.
+func TestDialogFits(t *testing.T) {
+	w, tx := window(t)
+	for _, size := range []fyne.Size{{Width: 640, Height: 480}, {Width: 1600, Height: 1000}} {
+		w.Resize(size)
+		for _, n := range []int{0, 1, 40, 400} {
+			ShowError(w, tx, strings.Repeat("写真を読み取れませんでした。", n), errors.New(strings.Repeat("no space left ", min(n, 40))))
+			test.Tap(button(t, w, "Details"))
+			popup, ok := w.Canvas().Overlays().Top().(*widget.PopUp)
+			if !ok {
+				t.Fatal("there is no dialog")
+			}
+			room := w.Canvas().Size()
+			if got := popup.Content.Size(); got.Width > room.Width || got.Height > room.Height {
+				t.Errorf("%d sentences: the dialog is %v in a window of %v", n, got, room)
+			}
+			closing := button(t, w, "Close")
+			at := fyne.CurrentApp().Driver().AbsolutePositionForObject(closing)
+			if at.Y < 0 || at.Y+closing.Size().Height > room.Height {
+				t.Errorf("%d sentences: Close is at %v", n, at)
+			}
+			press(w, fyne.KeyEscape)
+		}
+	}
+}
