@@ -21,6 +21,10 @@ import (
 	"kaika/core/trained"
 )
 
+// ErrUnavailable is in the error of an [Engine] that cannot compute at present, whatever it is asked: it does not start, or
+// it ended in the middle of the work and again when that was tried anew. The same call may well succeed later.
+var ErrUnavailable = errors.New("the engine is not available")
+
 // Engine computes the scores of pictures by an exported graph in a file.
 type Engine interface {
 	Classify(ctx context.Context, graph trained.Graph, path, precision string, pictures []picture.Encoded) ([]feature.Vector, error)
@@ -40,7 +44,7 @@ type Answer struct {
 	Error       *string      `json:"error"`             // Why there is no prediction: the rest of a sentence that begins with the file.
 
 	// Reason is that of a file that is no photo that could be used, for programs; empty for any other error.
-	Reason picture.Reason `json:"-"`
+	Reason picture.Reason `json:"reason,omitempty"`
 }
 
 // Classifier is a model that was checked and is ready.

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"kaika/core/classify"
 	"kaika/model/enginepb"
 )
 
@@ -61,8 +62,14 @@ type process struct {
 	pid      int
 }
 
+// unavailableError is an error of the engine itself, whatever it was asked. It is [classify.ErrUnavailable].
+type unavailableError struct{ error }
+
+func (e unavailableError) Unwrap() error        { return e.error }
+func (e unavailableError) Is(target error) bool { return target == classify.ErrUnavailable }
+
 // ErrEngineDied is in the error of a call during which the engine died.
-var ErrEngineDied = errors.New("the engine stopped in the middle of the work")
+var ErrEngineDied error = unavailableError{errors.New("the engine stopped in the middle of the work")}
 
 // New describes an engine; it starts nothing.
 func New(c Config) *Engine {
@@ -126,7 +133,7 @@ func (e *Engine) running(ctx context.Context) (*process, error) {
 	}
 }
 
-var errClosed = errors.New("the engine was closed")
+var errClosed error = unavailableError{errors.New("the engine was closed")}
 
 // alive gives the process, nil if none runs.
 func (e *Engine) alive() (*process, error) {
@@ -168,7 +175,7 @@ func (e *Engine) restart(ctx context.Context) (*process, error) {
 		return nil, errClosed
 	case err != nil:
 		kill()
-		return nil, err
+		return nil, unavailableError{err}
 	}
 	if e.config.Started != nil {
 		e.config.Started(time.Since(began))

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"kaika/core/classify"
 	"kaika/core/feature"
 	"kaika/core/picture"
 	"kaika/core/train"
@@ -149,7 +150,7 @@ func TestPatience(t *testing.T) {
 		texts = append(texts, killWhile+file)
 	}
 	_, err := base.Embed(t.Context(), marked(texts...))
-	if !errors.Is(err, client.ErrEngineDied) || !strings.Contains(err.Error(), "10 times in a row") || !strings.Contains(err.Error(), "kaika doctor") {
+	if !errors.Is(err, client.ErrEngineDied) || !errors.Is(err, classify.ErrUnavailable) || !strings.Contains(err.Error(), "10 times in a row") || !strings.Contains(err.Error(), "kaika doctor") {
 		t.Errorf("got the error %v", err)
 	}
 	if n := base.Restarts(); n < 10 || n > 13 {
@@ -175,7 +176,7 @@ func TestBadAnswers(t *testing.T) {
 	if vectors[0].Err != nil || picture.ReasonOf(vectors[1].Err) != picture.Damaged || vectors[1].Err.Error() != badWords {
 		t.Errorf("the answers are %v", vectors)
 	}
-	if _, err := base.Embed(t.Context(), marked("one", fail)); err == nil || err.Error() != failWords {
+	if _, err := base.Embed(t.Context(), marked("one", fail)); err == nil || err.Error() != failWords || errors.Is(err, classify.ErrUnavailable) {
 		t.Errorf("got the error %v, want %q and nothing else", err, failWords)
 	}
 	if _, err := base.Embed(t.Context(), marked("one", forget)); err == nil || !strings.Contains(err.Error(), "1 answers for 2 photos") {
@@ -238,6 +239,9 @@ func TestStartFails(t *testing.T) {
 			_, err := e.Describe(t.Context(), nil)
 			if err == nil {
 				t.Fatal("it started")
+			}
+			if !errors.Is(err, classify.ErrUnavailable) {
+				t.Errorf("the error is not said to be the engine's: %v", err)
 			}
 			if strings.Contains(err.Error(), "plugin message: \n") || strings.Contains(err.Error(), "%!") {
 				t.Errorf("the error is not for users: %v", err)
@@ -326,7 +330,7 @@ func TestCloseWhileItWorks(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-working; err == nil || !strings.Contains(err.Error(), "closed") {
+	if err := <-working; !errors.Is(err, classify.ErrUnavailable) || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("who was at work got the error %v", err)
 	}
 }

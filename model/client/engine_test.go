@@ -541,7 +541,7 @@ func TestBase(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	scores, err := e.Classify(t.Context(), trained.Graph{SHA256: "1", Output: "final_result:0"}, file, "", []picture.Encoded{photo.Encoded, {Data: []byte("no picture")}})
+	scores, err := e.Classify(t.Context(), trained.Graph{SHA256: trained.DigestBytes(data), Output: "final_result:0"}, file, "", []picture.Encoded{photo.Encoded, {Data: []byte("no picture")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,15 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	tf "github.com/tensorflow/tensorflow/tensorflow/go"
 	graphpb "github.com/wamuir/graft/tensorflow/core/framework/graph_go_proto"
@@ -30,17 +35,42 @@ type Server struct {
 // slot is a network that is loaded, or being loaded.
 type slot struct {
 	key   string
+	last  time.Time // When it was used last.
 	ready sync.Once
 	users sync.WaitGroup
 	net   *network
 	err   error
 }
 
-// keep is how many networks stay loaded: a base network and a trained model, and one more of either.
-const keep = 3
+// Which networks stay loaded: the few that were used last, be it long ago, such as a base network and a trained model; and
+// of those that were used of late some more, for who serves many models. So one that is no longer served does not stay. An
+// EfficientNet-Lite0 takes 60 MB.
+const (
+	keepFew  = 3
+	keepMost = 8
+	ofLate   = time.Minute
+)
+
+// surplus takes what need not stay loaded out of the list and gives it.
+func (s *Server) surplus(now time.Time) []*slot {
+	var old []*slot
+	for len(s.loaded) > keepMost || len(s.loaded) > keepFew && now.Sub(s.loaded[0].last) > ofLate {
+		old = append(old, s.loaded[0])
+		s.loaded = slices.Delete(s.loaded, 0, 1)
+	}
+	return old
+}
+
+// tidy gives back the memory of networks that were put away, and what it took to load one. It takes some milliseconds.
+func tidy() {
+	runtime.GC() // Finds graphs that nobody uses; their memory is C's, and finalizers free it.
+	runtime.GC() // By its end, those have had the time to.
+	trim()
+}
 
 // use gives a loaded network for the time of one call.
 func (s *Server) use(key string, load func() (*network, error), do func(*network) error) error {
+	now := time.Now()
 	s.mu.Lock()
 	var at *slot
 	if i := slices.IndexFunc(s.loaded, func(l *slot) bool { return l.key == key }); i >= 0 {
@@ -50,23 +80,27 @@ func (s *Server) use(key string, load func() (*network, error), do func(*network
 		at = &slot{key: key}
 		s.loaded = append(s.loaded, at)
 	}
+	at.last = now
 	at.users.Add(1)
-	var old *slot
-	if len(s.loaded) > keep {
-		old = s.loaded[0]
-		s.loaded = slices.Delete(s.loaded, 0, 1)
-	}
+	surplus := s.surplus(now)
 	s.mu.Unlock()
 	defer at.users.Done()
 
 	var closed error
-	if old != nil {
+	for _, old := range surplus {
 		old.users.Wait()
 		if old.net != nil {
-			closed = old.net.close()
+			closed = errors.Join(closed, old.net.close())
+			old.net = nil
 		}
 	}
-	at.ready.Do(func() { at.net, at.err = load() })
+	if len(surplus) > 0 {
+		tidy()
+	}
+	at.ready.Do(func() {
+		at.net, at.err = load()
+		tidy()
+	})
 	if at.err != nil {
 		s.mu.Lock()
 		s.loaded = slices.DeleteFunc(s.loaded, func(l *slot) bool { return l == at })
@@ -131,6 +165,9 @@ func (s *Server) Classify(ctx context.Context, r *enginepb.ClassifyRequest) (*en
 		if err != nil {
 			return nil, fmt.Errorf("loading the model: %w", err)
 		}
+		if err := checkDigest(r.GetGraphPath(), r.GetGraphDigest()); err != nil {
+			return nil, err
+		}
 		n, err := load(g, r.GetOutputTensor(), r.GetPrecision())
 		if err != nil {
 			return nil, fmt.Errorf("loading %s: %w", r.GetGraphPath(), err)
@@ -141,6 +178,22 @@ func (s *Server) Classify(ctx context.Context, r *enginepb.ClassifyRequest) (*en
 		return err
 	})
 	return reply, err
+}
+
+// checkDigest refuses a file that another took the place of: its scores would be read as those of other labels. It is
+// called after the file was read, so that none can come in between. No digest is that of any file.
+func checkDigest(path, digest string) error {
+	if digest == "" {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("loading the model: %w", err)
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
+		return fmt.Errorf("%s is another file than when the model was opened: open the model again", path)
+	}
+	return nil
 }
 
 // Describe tells about the library and a network, see the contract.

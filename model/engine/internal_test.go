@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestLibraryIn(t *testing.T) {
@@ -20,6 +21,35 @@ func TestLibraryIn(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got := libraryIn(test.maps); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestSurplus(t *testing.T) {
+	now := time.Now()
+	tests := []struct {
+		name string
+		ages []time.Duration // Since each was used.
+		want int             // So many of the oldest go.
+	}{
+		{"none", nil, 0},
+		{"few, though old", []time.Duration{9 * ofLate, 8 * ofLate, 0}, 0},
+		{"old ones", []time.Duration{9 * ofLate, 8 * ofLate, 7 * ofLate, 6 * ofLate, 0}, 2},
+		{"one that is just so old", []time.Duration{ofLate + 1, ofLate, 3, 2, 1, 0}, 1},
+		{"as many as may", slices.Repeat([]time.Duration{0}, keepMost), 0},
+		{"one too many", slices.Repeat([]time.Duration{0}, keepMost+1), 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := &Server{}
+			for _, age := range test.ages {
+				s.loaded = append(s.loaded, &slot{last: now.Add(-age)})
+			}
+			all := slices.Clone(s.loaded)
+			got := s.surplus(now)
+			if !slices.Equal(got, all[:test.want]) || !slices.Equal(s.loaded, all[test.want:]) {
+				t.Errorf("%d of %d go, %d stay", len(got), len(all), len(s.loaded))
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -521,23 +522,34 @@ func TestClassifyReplacedModel(t *testing.T) {
 	n, _, _ := tiny(t)
 	s := &engine.Server{}
 	photo := flowers(1)
-	_, path := export(t, s, &enginepb.ExportRequest{Network: n, Head: layer(efficientnet.FeatureLength, 3), FinalTensorName: "final_result"})
-	classify := func(digest string) []float32 {
-		reply, err := s.Classify(t.Context(), &enginepb.ClassifyRequest{GraphPath: path, GraphDigest: digest, OutputTensor: "final_result:0", Pictures: photo})
+	one, path := export(t, s, &enginepb.ExportRequest{Network: n, Head: layer(efficientnet.FeatureLength, 3), FinalTensorName: "final_result"})
+	request := func(s *engine.Server, data []byte) (*enginepb.ClassifyReply, error) {
+		digest := fmt.Sprintf("%x", sha256.Sum256(data))
+		return s.Classify(t.Context(), &enginepb.ClassifyRequest{GraphPath: path, GraphDigest: digest, OutputTensor: "final_result:0", Pictures: photo})
+	}
+	classify := func(data []byte) []float32 {
+		reply, err := request(s, data)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return values(t, reply.GetScores(), 1)[0]
 	}
-	if got := classify("1"); len(got) != 3 {
+	if got := classify(one); len(got) != 3 {
 		t.Errorf("%d scores, want 3", len(got))
 	}
 	other, _ := export(t, s, &enginepb.ExportRequest{Network: n, Head: layer(efficientnet.FeatureLength, 4), FinalTensorName: "final_result"})
 	if err := os.WriteFile(path, other, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := classify("2"); len(got) != 4 {
+	if got := classify(other); len(got) != 4 {
 		t.Errorf("%d scores of the model that was put in its place, want 4", len(got))
+	}
+	if got := classify(one); len(got) != 3 {
+		t.Errorf("%d scores of the model that is still in memory, want 3", len(got))
+	}
+	// An engine that has not seen the one before must not take the other for it.
+	if reply, err := request(&engine.Server{}, one); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("a model that was replaced gave %v, error %v", reply, err)
 	}
 }
 
@@ -868,7 +880,7 @@ func TestCancel(t *testing.T) {
 // Networks are put away while others are in use, and loaded again.
 func TestConcurrentNetworks(t *testing.T) {
 	s := &engine.Server{}
-	const networks = 7
+	const networks = 11 // More than stay.
 	var all []*enginepb.Network
 	var want [][]float32
 	photo := flowers(1)[0]
