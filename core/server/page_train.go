@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"kaika/core/curate"
+)
+
+// labelsInRow is how many labels of a dataset its row names, those with most photos first.
+const labelsInRow = 12
+
+// trainData is what the page is made of on which models are trained. Its script asks for the page anew when something has
+// changed, and takes the lists out of it.
+type trainData struct {
+	*frame
+
+	Keeps    bool // The server keeps datasets,
+	Trains   bool // and trains with them.
+	Datasets []datasetOnPage
+	Models   []servedOnPage
+	Runs     []runOnPage
+	Bases    []string
+	Steps    int
+}
+
+// datasetOnPage is a dataset with its largest labels.
+type datasetOnPage struct {
+	Name   string
+	Photos int
+	Labels []curate.LabelCount
+	More   int  // Labels that are left out.
+	Broken bool // It cannot be opened.
+}
+
+// servedOnPage is a model that photos are classified by.
+type servedOnPage struct {
+	Name            string
+	Version, Before int // 0 for none.
+}
+
+// runOnPage is a training that was kept.
+type runOnPage struct {
+	runSummary
+
+	InUse bool // It is the active version of a model.
+}
+
+// Texts are those that the script needs.
+func (d trainData) Texts() map[string]json.RawMessage {
+	return d.texts.forScript("work.", "photo.", "live.offline", "problem.text.")
+}
+
+// trainPage shows the datasets, models and runs, and what a training needs.
+func (s *Server) trainPage(w http.ResponseWriter, r *http.Request) error {
+	f, err := frameFor(r, "/train", "train.page", "train.js")
+	if err != nil {
+		return err
+	}
+	d := trainData{frame: f, Steps: defaultTraining().Steps, Bases: []string{"efficientnet_lite0", "efficientnet_lite2", "efficientnet_lite0_lite2"}}
+	if d.Datasets, d.Keeps, err = s.datasetsOnPage(r.Context()); err != nil {
+		return err
+	}
+	d.Trains = d.Keeps && s.trainings.Trainer != nil && s.trainings.Runs != nil
+	for _, m := range s.Models.List() {
+		d.Models = append(d.Models, servedOnPage{m.Name, m.Active, m.Before})
+	}
+	if s.trainings.Runs != nil {
+		runs, err := s.trainings.Runs.List(r.Context())
+		if err != nil {
+			return err
+		}
+		for _, run := range runs {
+			summary := s.runOf(run)
+			d.Runs = append(d.Runs, runOnPage{summary, slices.ContainsFunc(summary.Served, func(as servedAs) bool { return as.Active })})
+		}
+	}
+	return f.write(w, http.StatusOK, "train", d)
+}
+
+// datasetsOnPage lists the datasets, if the server keeps any. One that cannot be opened is listed, too.
+func (s *Server) datasetsOnPage(ctx context.Context) (list []datasetOnPage, keeps bool, err error) {
+	names, err := s.datasets.names()
+	if p := (*problem)(nil); errors.As(err, &p) && p.status == http.StatusNotFound {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	for _, name := range names {
+		row := datasetOnPage{Name: name}
+		err := s.datasets.use(ctx, name, func(l *curate.Library) error {
+			row.Labels = l.Labels()
+			row.Photos = count(row.Labels)
+			return nil
+		})
+		switch p := (*problem)(nil); {
+		case errors.As(err, &p) && p.status == http.StatusNotFound: // It went meanwhile.
+			continue
+		case ctx.Err() != nil:
+			return nil, true, ctx.Err()
+		case err != nil:
+			s.Log.WarnContext(ctx, "a dataset cannot be opened", "dataset", name, "error", err)
+			row.Broken = true
+		}
+		if row.More = len(row.Labels) - labelsInRow; row.More > 0 {
+			slices.SortStableFunc(row.Labels, func(a, b curate.LabelCount) int { return b.Photos - a.Photos })
+			row.Labels = row.Labels[:labelsInRow]
+		}
+		row.More = max(0, row.More)
+		list = append(list, row)
+	}
+	return list, true, nil
+}
