@@ -83,6 +83,8 @@ $(TOOLS)/govulncheck-$(GOVULNCHECK):
 	@$(GO_INSTALL) golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) && mv $(TOOLS)/govulncheck $@
 
 bench: build ## measure; docs/benchmarks.md explains the figures
+	@setup/packages.sh bench
+	@setup/flask.sh
 	$(TEST_ENV) go test -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./...
 
 dist: build ## gather programs, library, base models and licences in a folder under dist/ that runs wherever it is moved

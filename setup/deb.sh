@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs Kaika for a server: dist/kaika_VERSION_ARCH.deb with the program built without a window, the engine, TensorFlow, a base
-# model, a systemd unit and the manual page. Checks what can be checked without installing it.
+# model, a systemd unit and the manual page. Checks what can be checked without installing it. COMPRESSION is that of xz, 0 to 9.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -70,7 +70,7 @@ TEXT
 
 say "packing dist/kaika_${deb_version}_$arch.deb (a minute or two)"
 file=dist/kaika_${deb_version}_$arch.deb
-dpkg-deb --root-owner-group -Zxz -z6 --build "$root" "$work/kaika.deb" >/dev/null
+dpkg-deb --root-owner-group -Zxz -z"${COMPRESSION:-6}" --build "$root" "$work/kaika.deb" >/dev/null
 
 # --- does it hold together? ---
 mkdir "$work/unpacked"

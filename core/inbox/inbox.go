@@ -44,7 +44,7 @@ const (
 
 	freshFolder = 2 * time.Second // Others may keep and remove photos, too.
 	freshBucket = 30 * time.Second
-	leftover = time.Hour        // After that, what is half written will not become whole.
+	leftover    = time.Hour // After that, what is half written will not become whole.
 )
 
 // atOnce is how many records are read, or photos removed, at the same time.
@@ -96,7 +96,7 @@ func Open(ctx context.Context, place string, create bool) (*Inbox, error) {
 		}
 		path := at.Path
 		if filepath.Separator == '\\' {
-			path = strings.TrimPrefix(path, "/") // file:///C:/photos
+			path = strings.TrimPrefix(path, "/") // That in front of a drive.
 		}
 		err = b.openFolder(filepath.FromSlash(path), create)
 	default:

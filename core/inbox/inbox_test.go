@@ -357,7 +357,8 @@ func TestManyPhotos(t *testing.T) {
 	if len(seen) != photos {
 		t.Errorf("%d different ones", len(seen))
 	}
-	all, seen = nil, nil
+	clear(seen)
+	clear(all)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 8<<20 {

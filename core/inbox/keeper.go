@@ -221,16 +221,33 @@ func (k *Keeper) put(p Photo) error {
 func (k *Keeper) store(id string, e entry, data, record []byte) error {
 	ctx, cancel := context.WithTimeout(k.ctx, callTime)
 	defer cancel()
-	if err := k.bucket.WriteAll(ctx, keyPrefix+id+e.end, data, &blob.WriterOptions{ContentType: typeOf(e.end)}); err != nil {
+	if err := k.writeAll(ctx, keyPrefix+id+e.end, data, typeOf(e.end)); err != nil {
 		return fmt.Errorf("writing a photo to %s: %w", k.place, k.cause(err))
 	}
-	if err := k.bucket.WriteAll(ctx, keyPrefix+id+recordEnd, record, &blob.WriterOptions{ContentType: "application/json"}); err != nil {
+	if err := k.writeAll(ctx, keyPrefix+id+recordEnd, record, "application/json"); err != nil {
 		const atLast = 5 * time.Second
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), atLast)
 		defer cancel()
 		return errors.Join(fmt.Errorf("writing the record of a photo to %s: %w", k.place, k.cause(err)), k.bucket.Delete(undo, keyPrefix+id+e.end))
 	}
 	return nil
+}
+
+// writeAll writes a file: all of it or nothing. The bucket's own method of the name leaves half a file on a full disk,
+// because it closes what it has written without cancelling that.
+func (k *Keeper) writeAll(ctx context.Context, key string, data []byte, kind string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := k.bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: kind})
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		cancel()
+		_ = w.Close() // It says that it was cancelled.
+		return err
+	}
+	return w.Close()
 }
 
 // makeRoom removes the oldest photos until so many bytes are within the limit, and reserves them.

@@ -68,7 +68,7 @@ func IsID(text string) bool {
 // newID makes the ID of a photo that is kept at a time.
 func newID(at time.Time, confidence float32) string {
 	var secret [16]byte
-	rand.Read(secret[:]) //nolint:errcheck // It never fails: crypto/rand ends the program if the system has no random numbers.
+	rand.Read(secret[:]) // It never fails: the program ends if the system has no random numbers.
 	parts := 0
 	if confidence > 0 { // Not a NaN.
 		parts = min(int(float64(confidence)*scoreParts), scoreParts-1)

@@ -183,7 +183,7 @@ func TestAuthFile(t *testing.T) {
 			t.Error("the new file does not count")
 		}
 		for what, text := range map[string]string{
-			"a slip": "me:secret\n", "nobody": "# nobody\n", "no name": ":x\n", "twice": "a:" + hashOf(t, 4) + "\na:" + hashOf(t, 4) + "\n",
+			"a slip": "me:secret\n", "no name": ":x\n", "twice": "a:" + hashOf(t, 4) + "\na:" + hashOf(t, 4) + "\n",
 			"too dear": "a:$2a$31$" + hashOf(t, 4)[7:] + "\n",
 		} {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -204,6 +204,13 @@ func TestAuthFile(t *testing.T) {
 		later()
 		if !right("me", "new secret") || !strings.Contains(log.String(), "those that were in it stay") {
 			t.Errorf("without a file, the old passwords do not stay, or nothing is said: %s", log)
+		}
+		if err := os.WriteFile(path, []byte("# nobody\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		later()
+		if right("me", "new secret") || right("", "") || !strings.Contains(log.String(), "names nobody") {
+			t.Errorf("a file that names nobody lets somebody in, or nothing is said: %s", log)
 		}
 		writeAuth(t, path, "me", "third")
 		later()

@@ -57,7 +57,7 @@ type Auth struct {
 }
 
 // OpenAuth reads a file with a line NAME:HASH for each user, as [PasswordLine] makes them. Empty lines and those that
-// begin with # are skipped. The log may be nil.
+// begin with # are skipped; a file that names nobody lets nobody in. The log may be nil.
 func OpenAuth(path string, log *slog.Logger) (*Auth, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -95,6 +95,9 @@ func (a *Auth) read() error {
 	if err != nil {
 		return fmt.Errorf("the file of passwords %s: %w", a.path, err)
 	}
+	if len(hashes) == 0 {
+		a.log.Warn("the file of passwords names nobody: nobody may change anything; kaika --hash_password makes lines for it", "file", a.path)
+	}
 	a.hashes, a.decoy, a.proven = hashes, decoy, map[[sha256.Size]byte]string{}
 	return nil
 }
@@ -125,9 +128,6 @@ func parseAuth(data []byte) (hashes map[string][]byte, decoy []byte, err error) 
 		}
 		hashes[string(name)] = bytes.Clone(hash)
 		dearest = max(dearest, cost)
-	}
-	if len(hashes) == 0 {
-		return nil, nil, errors.New("it names nobody: kaika --hash_password makes lines for it")
 	}
 	decoy, err = bcrypt.GenerateFromPassword([]byte(rand.Text()), dearest)
 	if err != nil {

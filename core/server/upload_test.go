@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"kaika/core/inbox"
+	"kaika/core/inbox/remote"
 	"kaika/core/picture/picturetest"
+	"kaika/core/secret"
 	"kaika/core/serve"
 )
 
@@ -102,7 +105,26 @@ func TestUploads(t *testing.T) {
 	if !found {
 		t.Error("the photo is none of those that were sent")
 	}
-	ask("DELETE", "/{id}", "/"+one.ID, 204, "")
+	window, err := remote.New(s.addr, secret.Credentials{Key: secret.New("anna"), Secret: secret.New("correct horse")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := window.List(t.Context(), inbox.Query{Order: inbox.ByConfidence, Limit: 200}); err != nil || len(seen.Uploads) != 3 || seen.Uploads[0].ID != one.ID {
+		t.Errorf("the window sees %+v, %v", seen, err)
+	}
+	if data, kind, err := window.Photo(t.Context(), one.ID); err != nil || kind != "image/jpeg" || string(data) != h.body {
+		t.Errorf("the window gets %s, %v", kind, err)
+	}
+	stranger, err := remote.New(s.addr, secret.Credentials{Key: secret.New("anna"), Secret: secret.New("wrong")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stranger.Remove(t.Context(), one.ID); !errors.Is(err, remote.ErrPassword) {
+		t.Errorf("with a wrong password: %v", err)
+	}
+	if err := window.Remove(t.Context(), one.ID); err != nil {
+		t.Error(err)
+	}
 	for _, path := range []string{"/" + one.ID, "/..%2f..%2fetc%2fpasswd", "/x", "/" + strings.Repeat("a", 5000)} {
 		ask("DELETE", "/{id}", path, 404, "no_upload")
 		ask("GET", "/{id}", path, 404, "no_upload")

@@ -80,13 +80,18 @@ func TestForeignServer(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"error":"there is no such photo","code":"no_upload"}`)
 		}, fs.ErrNotExist, "no such photo"},
-		"page":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, nil, "no server of Kaika"},
-		"HTML":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, nil, "reading a list"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }, nil, "which is not asked"},
-		"loop":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }, nil, "without end"},
-		"flood":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxPage+10)) }, nil, "more than 16 MiB"},
-		"bad error": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418); fmt.Fprintf(w, `{"error":%q}`, strings.Repeat("x", 60_000)) }, nil, "xxx"},
-		"bad ID":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"total":1,"uploads":[{"id":"../x","type":"image/png"}]}`) }, nil, "no ID"},
+		"page":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, nil, "no server of Kaika"},
+		"HTML":     {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, nil, "reading a list"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }, nil, "which is not asked"},
+		"loop":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }, nil, "without end"},
+		"flood":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxPage+10)) }, nil, "more than 16 MiB"},
+		"bad error": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+			fmt.Fprintf(w, `{"error":%q}`, strings.Repeat("x", 60_000))
+		}, nil, "xxx"},
+		"bad ID": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"total":1,"uploads":[{"id":"../x","type":"image/png"}]}`)
+		}, nil, "no ID"},
 		"bad score": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"total":1,"uploads":[{"id":%q,"type":"image/png","predictions":[{"score":7}]}]}`, id)
 		}, nil, "no sense"},
@@ -100,7 +105,7 @@ func TestForeignServer(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
-		"photos.example.org": "https://photos.example.org", " 127.0.0.1:8080 ": "http://127.0.0.1:8080", "localhost": "http://localhost", "[::1]:8080": "http://[::1]:8080",
+		"photos.example.org": "https://photos.example.org", "127.0.0.1:8080\n": "http://127.0.0.1:8080", "localhost": "http://localhost", "[::1]:8080": "http://[::1]:8080",
 		"192.168.1.5:8080": "https://192.168.1.5:8080", "http://192.168.1.5:8080/": "http://192.168.1.5:8080", "https://X.org/kaika/?a=b#c": "https://x.org/kaika",
 		"https://anna:secret@x.org": "https://x.org", "": "", "ftp://x": "", "https://": "", "http://%zz": "",
 	} {

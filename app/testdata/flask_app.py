@@ -1,0 +1,32 @@
+"""A web service as tutorials on retrain.py end with: Flask, the frozen graph, one session.run a request.
+
+Usage: flask_app.py MODEL-FOLDER PORT. POST / with the photo in the field "file" answers with labels and scores.
+"""
+
+import os
+import sys
+
+import flask
+import tensorflow as tf
+
+folder, port = sys.argv[1], int(sys.argv[2])
+with open(os.path.join(folder, "retrained_labels.txt"), encoding="utf-8") as f:
+    labels = f.read().splitlines()
+graph_def = tf.compat.v1.GraphDef()
+with open(os.path.join(folder, "retrained_graph.pb"), "rb") as f:
+    graph_def.ParseFromString(f.read())
+graph = tf.Graph()
+with graph.as_default():
+    tf.import_graph_def(graph_def, name="")
+session = tf.compat.v1.Session(graph=graph)
+app = flask.Flask(__name__)
+
+
+@app.post("/")
+def classify():
+    photo = flask.request.files["file"].read()
+    scores = session.run("final_result:0", {"DecodeJpeg/contents:0": photo})[0]
+    return flask.jsonify([{"label": labels[i], "score": float(scores[i])} for i in scores.argsort()[::-1]])
+
+
+app.run(host="127.0.0.1", port=port, threaded=True)
