@@ -170,12 +170,13 @@ func (e *environment) library(ctx context.Context, dir string) (*curate.Library,
 
 // counted puts the counts of a request in words.
 func counted(r collect.Request, c collect.Counts) string {
-	words := strconv.Itoa(c.Landed + c.There)
+	before := c.There - c.Moved
+	words := strconv.Itoa(c.Landed + before)
 	if r.Count > 0 {
 		words += fmt.Sprintf(" of %d", r.Count)
 	}
-	if c.There > 0 {
-		words += fmt.Sprintf(", %d of them there before", c.There)
+	if before > 0 {
+		words += fmt.Sprintf(", %d of them there before", before)
 	}
 	if c.Refused > 0 {
 		words += fmt.Sprintf(", %d refused", c.Refused)

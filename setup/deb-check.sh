@@ -123,14 +123,14 @@ echo "$failed" >/check/result
 systemctl --no-block poweroff
 CHECK
 chmod +x "$root/check/run"
-cat >"$root/etc/systemd/system/kaika-check.service" <<'UNIT'
+cat >"$root/etc/systemd/system/package-check.service" <<'UNIT'
 [Unit]
 After=multi-user.target
 [Service]
 ExecStart=/check/run
 UNIT
 mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
-ln -s ../kaika-check.service "$root/etc/systemd/system/multi-user.target.wants/"
+ln -s ../package-check.service "$root/etc/systemd/system/multi-user.target.wants/"
 
 say "booting it"
 timeout 900 systemd-nspawn --quiet --directory "$root" --boot --private-network --register=no --keep-unit </dev/null >"$work/console" 2>&1 || true

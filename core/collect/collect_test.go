@@ -325,7 +325,7 @@ func TestMovedAndDeletedSince(t *testing.T) {
 	}
 	lib.photos[0].Label, lib.photos[1].Deleted = "Other", time.Now()
 	report, err := c.Run(t.Context(), requests)
-	if r := report.Results[0]; err != nil || r.There != 2 || r.Landed != 2 || r.Reasons[collect.Deleted] != 1 {
+	if r := report.Results[0]; err != nil || r.There != 2 || r.Moved != 1 || r.Landed != 2 || r.Reasons[collect.Deleted] != 1 || r.Exhausted {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	// The same photo from elsewhere does not come back from the trash either.

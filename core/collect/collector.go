@@ -58,6 +58,7 @@ type Collector struct {
 type Counts struct {
 	Landed  int // New in the dataset.
 	There   int // In the dataset since an earlier run.
+	Moved   int // Those of There that have another label than the request's by now: others take their places.
 	Refused int
 }
 
@@ -87,7 +88,7 @@ type Report struct {
 
 // Run collects until each request has its photos or the source has no more. Photos that an earlier run brought from the same
 // place are not read again and count as well, so a run that was stopped, or killed, goes on where it was. One that the user
-// has deleted since does not come again.
+// has deleted since, or moved to another label, neither comes again nor counts.
 //
 // The report holds what was done in any case. The error is the context's, or says in a sentence why the source or the
 // dataset cannot go on; what has landed stays.
@@ -207,20 +208,26 @@ func (r *run) take(ctx context.Context, items iter.Seq2[Item, error], more func(
 			return nil
 		}
 	}
+	if err := r.settleQueue(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// settleQueue settles what is in the queue.
+func (r *run) settleQueue(ctx context.Context) error {
 	for len(r.queue) > 0 {
 		if err := r.next(ctx); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
-// settleAll settles what is in the queue, and then an error or, where that is nil, a photo that is there already.
+// settleAll settles what is in the queue, and then an error.
 func (r *run) settleAll(ctx context.Context, i int, err error) error {
-	for len(r.queue) > 0 {
-		if err := r.next(ctx); err != nil {
-			return err
-		}
+	if err := r.settleQueue(ctx); err != nil {
+		return err
 	}
 	return r.settle(i, Event{}, err)
 }
@@ -240,10 +247,15 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 		if k.deleted {
 			return r.settleAll(ctx, i, refuse(Deleted, item.path(), "was deleted from this dataset: restore it from the trash if you want it back"))
 		}
-		if k.label == r.report.Results[i].Label {
-			r.filled[i]++
+		if err := r.settleQueue(ctx); err != nil {
+			return err
 		}
-		return r.settleAll(ctx, i, nil)
+		if result := &r.report.Results[i]; k.label == result.Label {
+			r.filled[i]++
+		} else {
+			result.Moved++
+		}
+		return r.settle(i, Event{}, nil)
 	}
 	if r.Comparer != nil && !r.compared {
 		if err := r.Comparer.Fingerprints(ctx, r.Compared); err != nil {

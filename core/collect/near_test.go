@@ -153,8 +153,10 @@ func (s repeating) Search(ctx context.Context, r collect.Request) iter.Seq2[coll
 				s.opened[item.Name]++
 				return open(ctx)
 			}
-			if !yield(item, err) || !yield(item, err) {
-				return
+			for range 2 {
+				if !yield(item, err) {
+					return
+				}
 			}
 		}
 	}
