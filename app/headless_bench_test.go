@@ -80,7 +80,7 @@ func BenchmarkHTTP(b *testing.B) {
 // answering starts a program that serves, with a port of its choice, until the benchmark ends.
 func answering(b *testing.B, home, program string, args func(port string) []string) (address string) {
 	b.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func answering(b *testing.B, home, program string, args func(port string) []stri
 	go func() { ended <- cmd.Wait() }()
 	b.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
+		_ = <-ended
 	})
 	address = "http://127.0.0.1:" + port
 	for deadline := time.Now().Add(2 * time.Minute); ; {

@@ -35,10 +35,14 @@ type wanted struct {
 // secrets gives the place where keys are kept.
 func secrets() *secret.Store { return secret.Open(filepath.Join(xdg.ConfigHome, "kaika")) }
 
+// environmentKey gives the key of Flickr that the environment names, empty where it names none.
+func environmentKey() secret.Credentials {
+	return secret.Credentials{Key: secret.New(os.Getenv(flickrKeyVariable)), Secret: secret.New(os.Getenv(flickrSecretVariable))}
+}
+
 // flickrKey gives the user's key of Flickr: that of the environment, or the one that is kept.
 func flickrKey(ctx context.Context) (secret.Credentials, error) {
-	key := secret.Credentials{Key: secret.New(os.Getenv(flickrKeyVariable)), Secret: secret.New(os.Getenv(flickrSecretVariable))}
-	if !key.Key.Empty() && !key.Secret.Empty() {
+	if key := environmentKey(); !key.Key.Empty() && !key.Secret.Empty() {
 		return key, nil
 	}
 	key, _, err := secrets().Find(ctx, secret.Flickr)

@@ -149,19 +149,27 @@ func (e *environment) services() []collect.Service {
 		return slices.Contains([]source.Terms{source.NoKnownCopyright, source.USGovernment, source.AllRightsReserved}, t)
 	})
 	return []collect.Service{{
-		Kind: fromFlickr, Name: "Flickr", Licenses: source.AllTerms(), FindKey: findKey,
-		Open: func(ctx context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
+		Kind: fromFlickr, Name: "Flickr", Licenses: source.AllTerms(), FindKey: findKey, KeyFrom: keyVariable(),
+		Open: func(ctx context.Context, w collect.Wanted) (source.Source, error) {
 			if err := findKey(ctx); err != nil {
 				return nil, err
 			}
-			return e.flickr(ctx, wanted{terms: licenses, minSide: minSide})
+			return e.flickr(ctx, wanted{terms: w.Licenses, excludeWords: w.ExcludeWords, minSide: w.MinSide})
 		},
 	}, {
 		Kind: fromOpenverse, Name: "Openverse", Licenses: openverse,
-		Open: func(_ context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
-			return e.openverse(wanted{terms: licenses, minSide: minSide})
+		Open: func(_ context.Context, w collect.Wanted) (source.Source, error) {
+			return e.openverse(wanted{terms: w.Licenses, excludeWords: w.ExcludeWords, minSide: w.MinSide})
 		},
 	}}
+}
+
+// keyVariable gives the name of the variable whose key of Flickr is used in place of the one that is kept, or "".
+func keyVariable() string {
+	if key := environmentKey(); key.Key.Empty() || key.Secret.Empty() {
+		return ""
+	}
+	return flickrKeyVariable
 }
 
 // firstExample gives the example dataset, from the user's mirror if there is one.

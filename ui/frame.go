@@ -18,6 +18,7 @@ import (
 	"kaika/ui/classify"
 	"kaika/ui/collect"
 	"kaika/ui/i18n"
+	"kaika/ui/inbox"
 	"kaika/ui/retrain"
 	"kaika/ui/review"
 	kaikatheme "kaika/ui/theme"
@@ -61,6 +62,7 @@ type Frame struct {
 	session       *session
 	collect       *collect.Tab
 	review        *review.Tab
+	inbox         *inbox.Panel
 	retrain       *retrain.Tab
 	classify      *classify.Tab
 	keys          *collect.KeyPanel
@@ -68,7 +70,7 @@ type Frame struct {
 	names   []string // Of the tabs.
 	tabs    *container.AppTabs
 	body    *fyne.Container // Holds the greeting or the tabs.
-	dataset *widget.Button
+	dataset *widgets.Button
 	path    *widget.Label
 	status  *status
 	told    *curate.Library // What the tabs were told.
@@ -156,6 +158,7 @@ func (f *Frame) Close() {
 	for _, t := range f.all() {
 		t.Close()
 	}
+	f.inbox.Close()
 	f.keys.Close()
 	f.answers.Close()
 	f.work.Wait()
@@ -166,13 +169,13 @@ func (f *Frame) all() []tab { return []tab{f.collect, f.review, f.retrain, f.cla
 
 // build makes the window's widgets, at the start and when the language changes.
 func (f *Frame) build() {
-	f.dataset = widget.NewButtonWithIcon("", theme.FolderOpenIcon(), nil)
+	f.dataset = widgets.NewButton("", theme.FolderOpenIcon(), nil)
 	f.dataset.OnTapped = func() { f.popUp(f.dataset, f.datasetMenu()) }
 	f.dataset.Alignment = widget.ButtonAlignLeading
 	f.path = widget.NewLabel("")
 	f.path.Truncation = fyne.TextTruncateEllipsis
-	settings := widget.NewButtonWithIcon("", theme.SettingsIcon(), f.showSettings)
-	help := widget.NewButtonWithIcon("", theme.HelpIcon(), f.showHelp)
+	settings := widgets.NewButton("", theme.SettingsIcon(), f.showSettings)
+	help := widgets.NewButton("", theme.HelpIcon(), f.showHelp)
 	settings.Importance, help.Importance = widget.LowImportance, widget.LowImportance
 	top := container.NewBorder(nil, nil, f.dataset, container.NewHBox(settings, help), f.path)
 
@@ -189,7 +192,12 @@ func (f *Frame) build() {
 			f.tabs.SelectIndex(i)
 		}
 	}
-	f.tabs.OnSelected = func(*container.TabItem) { f.tabShown() }
+	f.tabs.OnSelected = func(*container.TabItem) {
+		if f.window.Canvas().Overlays().Top() == nil {
+			f.window.Canvas().Unfocus() // Else keys go on to what is no longer seen: Delete would delete a photo of Review.
+		}
+		f.tabShown()
+	}
 	f.body = container.NewStack()
 	f.window.SetMainMenu(f.menu())
 	f.window.SetContent(container.New(&atLeast{}, container.NewBorder(
@@ -312,7 +320,7 @@ func (f *Frame) greeting() fyne.CanvasObject {
 	title.SizeName = theme.SizeNameHeadingText
 	words := widgets.NewCenteredText(f.tx.T("frame.greeting.text"))
 	way := func(icon fyne.Resource, title, text string, do func()) fyne.CanvasObject {
-		button := widget.NewButtonWithIcon(title, icon, do)
+		button := widgets.NewButton(title, icon, do)
 		button.Importance = widget.HighImportance
 		return widget.NewCard("", "", container.NewVBox(button, widgets.NewCenteredText(text)))
 	}
@@ -322,7 +330,7 @@ func (f *Frame) greeting() fyne.CanvasObject {
 		way(theme.ColorPaletteIcon(), f.tx.T("frame.greeting.example"), f.tx.T("frame.greeting.example.text",
 			"Name", f.p.Example.Name, "Size", f.tx.Bytes(f.p.Example.Bytes)), f.fetchExample),
 	)
-	later := widget.NewButton(f.tx.T("frame.greeting.later"), f.leaveGreeting)
+	later := widgets.NewButton(f.tx.T("frame.greeting.later"), nil, f.leaveGreeting)
 	later.Importance = widget.LowImportance
 	return container.NewVScroll(container.NewPadded(container.NewVBox(
 		layout.NewSpacer(), container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(96), icon)),

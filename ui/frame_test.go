@@ -388,6 +388,33 @@ func TestEscape(t *testing.T) {
 	}
 }
 
+// TestKeysGoToWhatIsSeen presses keys after Ctrl+1 to 4, which change the tab under whatever has the focus.
+func TestKeysGoToWhatIsSeen(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o.until("the photos have the focus", func() bool {
+		return o.session.library != nil && o.window.Canvas().Focused() != nil && strings.Contains(o.texts(), "6 photos")
+	})
+	review := o.window.Canvas().Focused()
+	overlays := o.window.Canvas().Overlays()
+	for _, name := range o.names {
+		o.Select(name)
+		if focused := o.window.Canvas().Focused(); name != tabReview && focused == review {
+			t.Errorf("%s is shown, and the keys go to the photos of Review", name)
+		}
+		if name == tabCollect {
+			continue // What has the focus there hands no key on; Ctrl+/ is the menu's.
+		}
+		o.press(fyne.KeyF1)
+		if len(overlays.List()) != 1 {
+			t.Errorf("%s: F1 opens %d dialogs", name, len(overlays.List()))
+		}
+		for _, overlay := range overlays.List() {
+			overlays.Remove(overlay)
+		}
+	}
+}
+
 // TestNewDataset makes a dataset by the keyboard alone.
 func TestNewDataset(t *testing.T) {
 	o := open(t, map[string]string{prefLanguage: "en"})

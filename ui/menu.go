@@ -39,6 +39,7 @@ func (f *Frame) menu() *fyne.MainMenu {
 		item(tx.T("frame.menu.open"), control(fyne.KeyO), f.chooseDataset),
 		item(tx.T("frame.menu.new"), control(fyne.KeyN), func() { f.newDataset(func() {}) }),
 		item(tx.T("frame.menu.import"), control(fyne.KeyI), func() { f.chooseFolder(f.importPhotos) }),
+		item(tx.T("inbox.menu"), nil, f.showInbox),
 		item(tx.T("frame.menu.example"), nil, f.fetchExample),
 		fyne.NewMenuItemSeparator(),
 		item(tx.T("frame.menu.settings"), control(fyne.KeyComma), f.showSettings),

@@ -24,7 +24,7 @@ type status struct {
 
 	text     *widget.Label
 	progress *widget.ProgressBar
-	cancel   *widget.Button
+	cancel   *widgets.Button
 	ended    string // What the last job came to, or what the frame says.
 }
 
@@ -73,7 +73,7 @@ func (s *status) build() fyne.CanvasObject {
 	s.text = widget.NewLabel("")
 	s.text.Truncation = fyne.TextTruncateEllipsis
 	s.progress = widgets.NewProgressBar()
-	s.cancel = widget.NewButtonWithIcon(s.f.tx.T("kit.cancel"), theme.CancelIcon(), s.f.cancelJob)
+	s.cancel = widgets.NewButton(s.f.tx.T("kit.cancel"), theme.CancelIcon(), s.f.cancelJob)
 	bars := container.New(layout.NewGridWrapLayout(fyne.NewSize(160, s.cancel.MinSize().Height)), s.progress)
 	line := container.NewBorder(widget.NewSeparator(), nil, nil, container.NewHBox(bars, s.cancel), s.text)
 	s.refresh()

@@ -6,15 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 
-	"fyne.io/fyne/v2/dialog"
-
 	"kaika/core/curate"
 	"kaika/core/experiment"
 	"kaika/ui/classify"
 	"kaika/ui/collect"
 	"kaika/ui/i18n"
+	"kaika/ui/inbox"
 	"kaika/ui/retrain"
 	"kaika/ui/review"
+	"kaika/ui/widgets"
 )
 
 // makeTabs makes the tabs. They do not know each other: what one wants of another goes through the frame.
@@ -29,8 +29,9 @@ func (f *Frame) makeTabs() {
 	})
 	f.review = review.New(review.Params{
 		Window: f.window, Texts: texts, Thumbs: f.p.Thumbs, Preferences: preferences, Dispatch: f.p.Dispatch,
-		Collect: toCollect, OpenDataset: f.chooseDataset, OpenFolder: f.openFolder,
+		Collect: toCollect, Inbox: f.showInbox, OpenDataset: f.chooseDataset, OpenFolder: f.openFolder,
 	})
+	f.inbox = inbox.New(inbox.Params{Window: f.window, Texts: texts, Secrets: f.p.Secrets, Preferences: preferences, Dispatch: f.p.Dispatch})
 	f.retrain = retrain.New(retrain.Params{
 		Window: f.window, Texts: texts, Trainer: f.p.Trainer, Jobs: f.jobs, Store: f.p.Experiments, Preferences: preferences,
 		Thumbs: f.p.Thumbs, Dispatch: f.p.Dispatch, Log: f.p.Log,
@@ -56,6 +57,7 @@ func (f *Frame) makeTabs() {
 func (f *Frame) tellTabs(library *curate.Library) {
 	f.collect.SetLibrary(library)
 	f.review.SetLibrary(library)
+	f.inbox.SetLibrary(library)
 	f.retrain.SetLibrary(library)
 	if library == nil {
 		f.classify.SetLibrary(nil) // Not a nil pointer in an interface.
@@ -63,6 +65,9 @@ func (f *Frame) tellTabs(library *curate.Library) {
 	}
 	f.classify.SetLibrary(library)
 }
+
+// showInbox shows the photos that servers have kept.
+func (f *Frame) showInbox() { f.inbox.Open() }
 
 // showPhotos shows photos of the dataset at work in Review, by their files.
 func (f *Frame) showPhotos(paths []string, title string) {
@@ -75,7 +80,7 @@ func (f *Frame) showPhotos(paths []string, title string) {
 		}
 	}
 	if len(ids) == 0 {
-		dialog.ShowInformation(title, f.tx.T("frame.photos.gone"), f.window)
+		widgets.ShowMessage(f.window, f.tx, title, f.tx.T("frame.photos.gone"))
 		return
 	}
 	f.Select(tabReview)
@@ -105,7 +110,7 @@ func (f *Frame) runTitle(run experiment.Run) string {
 
 // runDetail tells what is worth knowing of a model before it is chosen.
 func (f *Frame) runDetail(run experiment.Run) string {
-	details := []string{run.Base.Name}
+	details := []string{widgets.BaseTitle(f.tx, run.Base.Name, "")}
 	if r := run.Report; r != nil {
 		details = append(details, f.tx.N("frame.model.photos", r.Photos.Total))
 		if r.Test != nil {

@@ -23,8 +23,8 @@ type answerPanel struct {
 	truth   *fyne.Container
 	truthIs *widget.Label
 	bars    *widget.List
-	more    *widget.Button
-	really  *widget.Button
+	more    *widgets.Button
+	really  *widgets.Button
 	box     *fyne.Container
 
 	all   bool // All labels are shown.
@@ -58,13 +58,13 @@ func newAnswerPanel(v *view) *answerPanel {
 	a.bars = widget.NewList(a.length, func() fyne.CanvasObject { return widgets.NewBar() }, a.bar)
 	a.bars.HideSeparators = true
 	a.bars.OnSelected = func(widget.ListItemID) { a.bars.UnselectAll() } // Nothing follows from it.
-	a.more = widget.NewButton("", func() {
+	a.more = widgets.NewButton("", nil, func() {
 		a.all = !a.all
 		a.bars.ScrollToOffset(0)
 		a.update()
 	})
 	a.more.Importance = widget.LowImportance
-	a.really = widget.NewButtonWithIcon("", theme.FolderNewIcon(), v.askLabel)
+	a.really = widgets.NewButton("", theme.FolderNewIcon(), v.askLabel)
 	a.box = container.NewBorder(
 		container.NewVBox(a.name, container.NewBorder(nil, nil, nil, container.NewCenter(a.waiting), a.heading), a.text, a.truth),
 		container.NewVBox(container.NewHBox(a.more, layout.NewSpacer()), a.really),

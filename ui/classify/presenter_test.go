@@ -535,11 +535,30 @@ func TestTheEngineFails(t *testing.T) {
 	if w.problem != classifyProblem || !errors.Is(w.err, broken) || len(p.waiting) != 3 || p.run != nil {
 		t.Errorf("problem %v: %v, %d waiting", w.problem, w.err, len(p.waiting))
 	}
+	if errors.Is(w.err, trained.ErrNoModel) {
+		t.Errorf("the model is there, but %v", w.err)
+	}
 	w.engine.before = nil
 	p.start()
 	w.idle()
 	if len(p.rows) != 3 {
 		t.Errorf("continued: %d rows", len(p.rows))
+	}
+}
+
+// A run that is deleted takes its model with it. The engine may have it still, until it needs room or starts anew.
+func TestTheModelIsGone(t *testing.T) {
+	w := newWorld(t)
+	p := w.withModel()
+	if err := os.RemoveAll(p.model.Dir); err != nil {
+		t.Fatal(err)
+	}
+	w.engine.before = func(context.Context, int) error { return errors.New("loading the model") }
+	dir, _ := folder(t, 1)
+	p.drop([]string{dir})
+	w.until("it has failed", func() bool { return w.err != nil })
+	if w.problem != classifyProblem || !errors.Is(w.err, trained.ErrNoModel) {
+		t.Errorf("problem %v: %v", w.problem, w.err)
 	}
 }
 

@@ -3,6 +3,8 @@ package classify
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"kaika/core/classify"
 	"kaika/core/job"
 	"kaika/core/thumb"
+	"kaika/core/trained"
 )
 
 // run is one job: first it lists what was dropped, then it classifies what waits.
@@ -100,7 +103,7 @@ func (r *run) do(ctx context.Context, report func(job.Progress)) error {
 	}
 	done, total := int64(0), int64(len(todo))
 	report(job.Progress{Phase: "classifying", Total: total})
-	return r.model.Files(ctx, todo, nil, func(a classify.Answer) error {
+	err := r.model.Files(ctx, todo, nil, func(a classify.Answer) error {
 		answered := newRow(a, place)
 		r.mu.Lock()
 		r.answered = append(r.answered, answered)
@@ -109,6 +112,10 @@ func (r *run) do(ctx context.Context, report func(job.Progress)) error {
 		report(job.Progress{Phase: "classifying", Done: done, Total: total})
 		return nil
 	})
+	if _, gone := os.Stat(r.model.GraphPath); err != nil && errors.Is(gone, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", trained.ErrNoModel, err) // Trying again would not help.
+	}
+	return err
 }
 
 // newRow gives the row of an answer. It looks at the file, for its thumbnail.

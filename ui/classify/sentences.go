@@ -62,6 +62,9 @@ func (v *view) failed(what problem, err error) {
 		sentence = tx.T("classify.error.models")
 	case classifyProblem:
 		sentence = tx.T("classify.error.classify")
+		if errors.Is(err, trained.ErrNoModel) && v.p.model != nil {
+			sentence = v.modelSentence(err, v.p.model.Dir)
+		}
 	case pasteProblem:
 		sentence = tx.T("classify.error.paste")
 		if errors.Is(err, clipboard.ErrTooLarge) {

@@ -8,6 +8,8 @@ import (
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
 )
 
 // A stage shows one photo as large as there is room. With the keyboard's focus it takes the keys of the tab.
@@ -82,7 +84,11 @@ func (s *stage) FocusLost() { s.focused = false; s.Refresh() }
 func (s *stage) TypedRune(rune) {}
 
 // TypedKey implements fyne.Focusable.
-func (s *stage) TypedKey(e *fyne.KeyEvent) { s.onKey(e.Name) }
+func (s *stage) TypedKey(e *fyne.KeyEvent) {
+	if !widgets.HandOn(s, e) {
+		s.onKey(e.Name)
+	}
+}
 
 // TypedShortcut implements fyne.Shortcutable.
 func (s *stage) TypedShortcut(shortcut fyne.Shortcut) { s.onShortcut(shortcut) }

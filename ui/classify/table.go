@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"kaika/core/thumb"
+	"kaika/ui/widgets"
 )
 
 // thumbSide is the side of a thumbnail in the table.
@@ -169,6 +170,7 @@ func (t *table) TypedKey(e *fyne.KeyEvent) {
 	case fyne.KeyReturn, fyne.KeyEnter:
 		t.onOpen()
 	default:
+		widgets.HandOn(t, e)
 		return
 	}
 	t.reveal(t.p.index(t.p.current))

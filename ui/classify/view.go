@@ -52,18 +52,18 @@ type view struct {
 	photoOffset, tableOffset float64 // Where the user put the dividers.
 
 	tools, tableTools, photoTools *fyne.Container
-	filtered, listed              *widget.Button
-	previous, next                *widget.Button
-	sorters                       []*widget.Button // By column, from byName on.
+	filtered, listed              *widgets.Button
+	previous, next                *widgets.Button
+	sorters                       []*widgets.Button // By column, from byName on.
 
 	progress     *widget.ProgressBar
 	progressText *widget.Label
-	stop, goOn   *widget.Button
+	stop, goOn   *widgets.Button
 	strip        *fyne.Container // Of the progress.
 
 	noticeText                *widgets.Text
-	noticeUndo, noticeMove    *widget.Button
-	noticeDetails, noticeHide *widget.Button
+	noticeUndo, noticeMove    *widgets.Button
+	noticeDetails, noticeHide *widgets.Button
 	noticeBar                 *fyne.Container
 }
 
@@ -72,8 +72,8 @@ func (v *view) content() fyne.CanvasObject {
 	v.keepOffsets()
 	v.tx, v.scene, v.split = v.Texts(), noScene, nil
 	tx := v.tx
-	button := func(key string, icon fyne.Resource, do func()) *widget.Button {
-		return widget.NewButtonWithIcon(tx.T(key), icon, do)
+	button := func(key string, icon fyne.Resource, do func()) *widgets.Button {
+		return widgets.NewButton(tx.T(key), icon, do)
 	}
 
 	v.modelTitle, v.modelDetail, v.modelBusy = widget.NewLabel(""), newCaption(), widget.NewActivity()
@@ -95,8 +95,8 @@ func (v *view) content() fyne.CanvasObject {
 
 	v.filtered = button("classify.filter.all", theme.MenuDropDownIcon(), v.chooseFilter)
 	v.listed = button("classify.list", theme.ListIcon(), func() { v.enlarge(false) })
-	v.previous = widget.NewButtonWithIcon("", theme.NavigateBackIcon(), func() { v.p.move(-1, false) })
-	v.next = widget.NewButtonWithIcon("", theme.NavigateNextIcon(), func() { v.p.move(1, false) })
+	v.previous = widgets.NewButton("", theme.NavigateBackIcon(), func() { v.p.move(-1, false) })
+	v.next = widgets.NewButton("", theme.NavigateNextIcon(), func() { v.p.move(1, false) })
 	v.tableTools = container.NewHBox(v.filtered, button("classify.export", theme.DocumentSaveIcon(), v.export))
 	v.photoTools = container.NewHBox(v.previous, v.next, v.listed)
 	v.tools = container.NewHBox(
@@ -129,7 +129,7 @@ func (v *view) content() fyne.CanvasObject {
 			v.p.undo(n.addition)
 		}
 	})
-	v.noticeMove = widget.NewButtonWithIcon("", theme.MailForwardIcon(), func() {
+	v.noticeMove = widgets.NewButton("", theme.MailForwardIcon(), func() {
 		if n := v.p.notice; n != nil && n.addition != nil {
 			v.p.moveThere(n.addition)
 		}
@@ -139,7 +139,7 @@ func (v *view) content() fyne.CanvasObject {
 			widgets.ShowError(v.Window, v.tx, v.tx.N("classify.added.failed", len(n.addition.failures)), errors.Join(n.addition.failures...))
 		}
 	})
-	v.noticeHide = widget.NewButtonWithIcon("", theme.CancelIcon(), func() {
+	v.noticeHide = widgets.NewButton("", theme.CancelIcon(), func() {
 		v.p.notice = nil
 		v.update()
 	})
@@ -227,7 +227,7 @@ func (v *view) update() {
 	}
 }
 
-func able(b *widget.Button, yes bool) {
+func able(b *widgets.Button, yes bool) {
 	if yes == b.Disabled() { // Else it would be drawn anew each time.
 		if yes {
 			b.Enable()
@@ -243,7 +243,7 @@ func setText(w interface{ SetText(text string) }, text string) {
 	switch w := w.(type) {
 	case *widget.Label:
 		old = w.Text
-	case *widget.Button:
+	case *widgets.Button:
 		old = w.Text
 	}
 	if old != text {
@@ -377,7 +377,7 @@ func (v *view) newHeader() fyne.CanvasObject {
 	v.sorters = nil
 	bar := container.New(header{})
 	for c := byName; c <= bySecond; c++ {
-		b := widget.NewButton("", func() { v.p.sortBy(c) })
+		b := widgets.NewButton("", nil, func() { v.p.sortBy(c) })
 		b.Importance, b.IconPlacement = widget.LowImportance, widget.ButtonIconTrailingText
 		b.Alignment = widget.ButtonAlignLeading
 		if c == byScore {

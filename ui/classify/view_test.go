@@ -107,7 +107,7 @@ func TestScenes(t *testing.T) {
 		t.Errorf("at first: scene %d, %q", s.v.scene, s.v.modelTitle.Text)
 	}
 	for _, o := range test.LaidOutObjects(s.v.body) {
-		if b, ok := o.(*widget.Button); ok && b.Text == "Train a model" {
+		if b, ok := o.(*widgets.Button); ok && b.Text == "Train a model" {
 			test.Tap(b)
 		}
 	}

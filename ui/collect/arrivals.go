@@ -219,7 +219,7 @@ func (a *arrivals) open(p curate.Photo) {
 		add("taken", p.Source.Taken.Format(time.DateOnly), "")
 	}
 	add("size", tx.T("collect.photo.measures", "Width", tx.Number(p.Width), "Height", tx.Number(p.Height), "Bytes", tx.Bytes(p.Size)), "")
-	shut := widget.NewButtonWithIcon("", theme.CancelIcon(), a.shut)
+	shut := widgets.NewButton("", theme.CancelIcon(), a.shut)
 	shut.Importance = widget.LowImportance
 	scroll := container.NewVScroll(facts)
 	scroll.SetMinSize(fyne.NewSize(0, 176))

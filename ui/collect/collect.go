@@ -61,9 +61,17 @@ type Service struct {
 	// secret.ErrNone where there is none, and ErrKeyUnread where it cannot be looked up. It may take as long as a keyring
 	// that asks for its password.
 	FindKey func(ctx context.Context) error
-	// Open gives the source for one run: photos under these licences, whose shorter side has minSide pixels or more. It is
-	// called from the run's goroutine. Errors about the key are as those of FindKey.
-	Open func(ctx context.Context, licenses []source.Terms, minSide int) (source.Source, error)
+	// KeyFrom is what gives the key in place of the one that is kept, such as the name of a variable of the environment; or "".
+	KeyFrom string
+	// Open gives the source for one run. It is called from the run's goroutine. Errors about the key are as those of FindKey.
+	Open func(ctx context.Context, w Wanted) (source.Source, error)
+}
+
+// Wanted says which photos of a service are wanted.
+type Wanted struct {
+	Licenses     []source.Terms // Those that are allowed.
+	MinSide      int            // The least length of the shorter side, in pixels.
+	ExcludeWords []string       // No photos with these words.
 }
 
 // ErrKeyUnread says that the key of a service cannot be looked up where it is kept.

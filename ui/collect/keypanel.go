@@ -39,6 +39,7 @@ type KeyPanel struct {
 	tx      *i18n.Texts
 	content *fyne.Container
 
+	outside     *widgets.Text // Tells of a key that is used in place of the one that is kept.
 	state       *widgets.Text
 	place       *widgets.Text
 	entry       *widget.Form
@@ -67,8 +68,15 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 			free = append(free, s.Name)
 		}
 	}
-	k.state, k.place = widgets.NewText(""), widgets.NewText("")
-	k.state.TextStyle.Bold = true
+	k.outside, k.state, k.place = widgets.NewText(""), widgets.NewText(""), widgets.NewText("")
+	k.outside.TextStyle.Bold, k.state.TextStyle.Bold = true, true
+	k.outside.Hide()
+	for _, s := range k.Services {
+		if s.KeyFrom != "" {
+			k.outside.SetText(tx.T("collect.key.outside", "Service", s.Name, "Variable", s.KeyFrom))
+			k.outside.Show()
+		}
+	}
 	k.key, k.secret = widgets.NewEntry(), widgets.NewEntry()
 	k.key.Password, k.secret.Password = true, true
 	changed := func(string) { k.refreshButtons() }
@@ -86,6 +94,7 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 		content.Add(container.NewHBox(link(tx.T("collect.key.page"), page, func(page *url.URL) { k.pages.open(k.k.ctx, k.tx, page) })))
 	}
 	content.Add(widgets.NewText(tx.T("collect.key.free", "Sources", strings.Join(free, tx.T("collect.comma")))))
+	content.Add(k.outside)
 	content.Add(k.state)
 	content.Add(k.entry)
 	content.Add(k.place)
@@ -118,6 +127,7 @@ func (k *KeyPanel) refresh() {
 	default:
 		k.state.SetText(k.tx.T("collect.key.none"))
 	}
+	show(k.state, k.k.busy || k.k.mask != "" || !k.outside.Visible())
 	text := ""
 	switch k.k.place {
 	case secret.Keyring:

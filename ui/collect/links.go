@@ -42,9 +42,23 @@ func webPage(address string) (*url.URL, bool) {
 	return page, err == nil && page.Host != "" && (page.Scheme == "https" || page.Scheme == "http")
 }
 
-// link gives a text that opens a page when it is clicked, or chosen with the keyboard.
-func link(text string, page *url.URL, open func(*url.URL)) *widget.Hyperlink {
-	l := widget.NewHyperlink(text, page)
-	l.OnTapped = func() { open(page) }
+// pageLink is a text that opens a page when it is clicked, or chosen with the keyboard. What other keys are for is for the
+// dialog that it is in.
+type pageLink struct{ widget.Hyperlink }
+
+func link(text string, page *url.URL, open func(*url.URL)) *pageLink {
+	l := &pageLink{}
+	l.Text, l.URL, l.OnTapped = text, page, func() { open(page) }
+	l.ExtendBaseWidget(l)
 	return l
+}
+
+// TypedKey implements fyne.Focusable.
+func (l *pageLink) TypedKey(ev *fyne.KeyEvent) {
+	switch {
+	case ev.Name == fyne.KeyReturn, ev.Name == fyne.KeyEnter:
+		l.OnTapped()
+	case !widgets.HandOn(l, ev):
+		l.Hyperlink.TypedKey(ev)
+	}
 }

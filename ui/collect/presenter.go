@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -129,6 +130,7 @@ type presenter struct {
 
 	service  *Service       // Nil for files of the user's own.
 	licenses []source.Terms // Those allowed, in the service's order.
+	exclude  string         // Words that the service is to leave photos out for, as they were typed.
 	noKey    bool           // The service needs a key, and there is none.
 	searches int            // Numbers the searches for a key, so that a late one is known.
 
@@ -192,7 +194,7 @@ func newPresenter(jobs Jobs, services []Service, prefs Preferences, dispatch fun
 	ctx, stop := context.WithCancel(context.Background())
 	return &presenter{
 		jobs: jobs, services: services, prefs: prefs, dispatch: dispatch, log: log, changed: func() {}, failed: func(string, error) {},
-		minSide: defaultSide, sideText: strconv.Itoa(defaultSide), near: prefs.String(prefNear) != prefOff,
+		minSide: defaultSide, sideText: strconv.Itoa(defaultSide), near: prefs.String(prefNear) != prefOff, exclude: prefs.String(prefExclude),
 		ctx: ctx, stop: stop, unlist: func() {}, refused: map[picture.Reason]int{},
 	}
 }
@@ -283,6 +285,7 @@ func (p *presenter) findKey() {
 const (
 	prefNear     = "collect.near"
 	prefLicenses = "collect.licenses."
+	prefExclude  = "collect.exclude"
 	prefOff      = "off"
 )
 
@@ -291,6 +294,24 @@ func (p *presenter) setNear(yes bool) {
 	p.near = yes
 	p.prefs.SetString(prefNear, map[bool]string{true: "on", false: prefOff}[yes])
 	p.changed()
+}
+
+// setExclude takes the words that photos of services are left out for as they were typed.
+func (p *presenter) setExclude(text string) {
+	p.exclude = text
+	p.prefs.SetString(prefExclude, text)
+	p.changed()
+}
+
+// words gives each word of a text once. Commas, also the Japanese one, are between words as spaces are.
+func words(text string) []string {
+	var all []string
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;、，；", r) }) {
+		if !slices.Contains(all, word) {
+			all = append(all, word)
+		}
+	}
+	return all
 }
 
 // allowed gives the licences that were allowed the last time, or those that a source asks for by itself.
@@ -617,8 +638,8 @@ func (p *presenter) start() {
 	if local := p.local; p.service == nil {
 		open = func(context.Context) (source.Source, error) { return local, nil }
 	} else {
-		service, allowed, side := p.service, p.licenses, p.minSide
-		open = func(ctx context.Context) (source.Source, error) { return service.Open(ctx, allowed, side) }
+		service, wanted := p.service, Wanted{Licenses: p.licenses, MinSide: p.minSide, ExcludeWords: words(p.exclude)}
+		open = func(ctx context.Context) (source.Source, error) { return service.Open(ctx, wanted) }
 	}
 	r := &run{
 		inbox: &p.inbox, tell: func() { p.dispatch(p.drain) }, library: p.library, dir: p.dir, open: open,
@@ -679,7 +700,7 @@ func (p *presenter) drain() {
 	if counts := news.counts; p.service != nil && len(counts) > 0 { // A service is asked for one keyword after the other.
 		for _, i := range p.order[:min(slices.Max(slices.Collect(maps.Keys(counts))), len(p.order))] {
 			r := p.rows[i]
-			r.exhausted = r.count > 0 && r.result.Landed+r.result.There < r.count
+			r.exhausted = r.count > 0 && here(r.result) < r.count
 		}
 	}
 	if ended := news.ended; ended != nil && p.stage == running {

@@ -8,7 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -535,19 +535,19 @@ func (s shelf) Search(_ context.Context, r source.Request) iter.Seq2[source.Item
 	}
 }
 
-func service(each int, opened func(licenses []source.Terms, side int) error) Service {
+func service(each int, opened func(Wanted) error) Service {
 	return Service{
 		Kind: "shelf", Name: "Shelf", Licenses: []source.Terms{source.BY, source.BYNC, source.CC0},
-		Open: func(_ context.Context, licenses []source.Terms, side int) (source.Source, error) {
-			return shelf{each}, opened(licenses, side)
+		Open: func(_ context.Context, w Wanted) (source.Source, error) {
+			return shelf{each}, opened(w)
 		},
 	}
 }
 
 func TestService(t *testing.T) {
-	var licenses []source.Terms
-	side := 0
-	w := newWorld(t, service(10, func(l []source.Terms, s int) error { licenses, side = l, s; return nil }))
+	var wanted Wanted
+	w := newWorld(t, service(10, func(w Wanted) error { wanted = w; return nil }))
+	w.setExclude(" toy,drawing 絵画、toy ")
 	w.useService(0)
 	if i, f := w.blocker(); i != 0 || f != keywordMissing {
 		t.Errorf("row %d, %q", i, f)
@@ -578,8 +578,8 @@ func TestService(t *testing.T) {
 	if !w.rows[1].exhausted || w.rows[0].exhausted {
 		t.Error("it is not said which row the source has no more for")
 	}
-	if !slices.Equal(licenses, []source.Terms{source.BYNC, source.CC0}) || side != 20 {
-		t.Errorf("it was opened with %v and %d", licenses, side)
+	if want := (Wanted{[]source.Terms{source.BYNC, source.CC0}, 20, []string{"toy", "drawing", "絵画"}}); !reflect.DeepEqual(wanted, want) {
+		t.Errorf("it was opened with %+v, want %+v", wanted, want)
 	}
 	w.idle(t)
 	w.again()

@@ -11,6 +11,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -34,8 +35,9 @@ type refusalTree struct {
 	told   string // What the tree shows.
 	tree   *widget.Tree
 	empty  fyne.CanvasObject
-	detail *widget.Label
-	scroll *container.Scroll // Holds detail.
+	way    *widgets.Text     // What to do about the refusal that is selected.
+	detail *widget.Label     // What it says itself.
+	scroll *container.Scroll // Holds both.
 
 	order    []string            // The reasons, the most frequent first.
 	children map[string][]string // Numbers of refusals by reason.
@@ -47,10 +49,10 @@ func newRefusalTree(v *view) *refusalTree {
 	t := &refusalTree{v: v}
 	t.tree = widget.NewTree(t.below, func(id string) bool { return !strings.HasPrefix(id, "#") }, t.node, t.update)
 	t.tree.OnSelected = t.selected
-	t.detail = widget.NewLabel("")
-	t.detail.Wrapping = fyne.TextWrapBreak
+	t.way, t.detail = widgets.NewText(""), widget.NewLabel("")
+	t.detail.Wrapping = fyne.TextWrapWord
 	t.detail.Selectable = true
-	t.scroll = container.NewVScroll(t.detail)
+	t.scroll = container.NewVScroll(container.New(layout.NewCustomPaddedVBoxLayout(-closer), t.way, t.detail))
 	t.scroll.SetMinSize(fyne.NewSize(0, 120))
 	t.scroll.Hide()
 	t.empty = widgets.Empty(theme.ConfirmIcon(), v.tx.T("collect.refused.none"), v.tx.T("collect.refused.none.text"))
@@ -105,10 +107,12 @@ func (t *refusalTree) selected(id string) {
 		return
 	}
 	if r, ok := t.byNumber[id]; ok {
-		t.detail.SetText(t.v.tx.T("collect.way."+t.key(string(r.reason))) + "\n" + visible(r.text))
+		t.way.SetText(t.v.tx.T("collect.way." + t.key(string(r.reason))))
+		t.detail.SetText(visible(r.text))
 		t.scroll.Show()
 		t.scroll.ScrollToTop()
 		t.content.Refresh()
+		t.scroll.Content.Refresh() // Texts have their height by their width.
 	}
 }
 

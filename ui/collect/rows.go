@@ -19,7 +19,7 @@ type rowView struct {
 	v       *view
 	edit    *fyne.Container
 	on      *widget.Check
-	remove  *widget.Button
+	remove  *widgets.Button
 	name    *widget.Label
 	keyword *widget.Entry
 	label   *widget.SelectEntry
@@ -49,7 +49,7 @@ func (v *view) newRow() *rowView {
 		v: v, on: widget.NewCheck("", nil), name: widget.NewLabel(""), keyword: widget.NewEntry(), label: widget.NewSelectEntry(nil),
 		count: widget.NewEntry(), of: widget.NewLabel(""), bar: widgets.NewBar(),
 	}
-	r.remove = widget.NewButtonWithIcon("", theme.DeleteIcon(), nil)
+	r.remove = widgets.NewButton("", theme.DeleteIcon(), nil)
 	r.remove.Importance = widget.LowImportance
 	r.name.Truncation, r.of.Truncation = fyne.TextTruncateEllipsis, fyne.TextTruncateEllipsis
 	r.keyword.SetPlaceHolder(v.tx.T("collect.keyword"))
@@ -127,15 +127,14 @@ func (r *rowView) setBar(row *row) {
 		r.draw(drawn{title, 0, tx.T("collect.bar.none"), false})
 		return
 	}
-	here := row.result.Landed + row.result.There
-	seen, wanted := here, row.wanted()
-	if row.final() {
-		seen += row.result.Refused
-	}
-	share, text := 0.0, tx.T("collect.bar.all", "Here", tx.Number(here))
+	seen, wanted := here(row.result), row.wanted()
+	share, text := 0.0, tx.T("collect.bar.all", "Here", tx.Number(seen))
 	if wanted > 0 {
-		here = min(here, wanted) // Of an earlier run's photos, some may have another label now, and others took their places.
-		share, text = float64(seen)/float64(wanted), tx.T("collect.bar", "Here", tx.Number(here), "Wanted", tx.Number(wanted))
+		text = tx.T("collect.bar", "Here", tx.Number(seen), "Wanted", tx.Number(wanted))
+		if row.final() {
+			seen += row.result.Refused + row.result.Moved
+		}
+		share = float64(seen) / float64(wanted)
 	}
 	if row.result.Refused > 0 {
 		text += tx.T("collect.comma") + tx.T("collect.bar.refused", "Refused", tx.Number(row.result.Refused))

@@ -58,7 +58,7 @@ func (r *run) do(ctx context.Context, report func(job.Progress)) error {
 		ended.landed += s.Landed
 		ended.there += s.There
 		if s.Exhausted {
-			ended.short = append(ended.short, shortage{i, s.Keyword, s.Landed + s.There, s.Count})
+			ended.short = append(ended.short, shortage{i, s.Keyword, here(s.Counts), s.Count})
 		}
 	}
 	return err
@@ -73,6 +73,9 @@ type share struct {
 	final  bool // Nothing takes the place of a photo that is refused.
 	counts source.Counts
 }
+
+// here is how many photos of a request the dataset has under its label.
+func here(c source.Counts) int { return c.Landed + c.There - c.Moved }
 
 // progress tells how far a run is.
 type progress struct {
@@ -92,9 +95,10 @@ func (p *progress) put(e source.Event) {
 func (p *progress) state() job.Progress {
 	var done, total int64
 	for i, s := range p.shares {
-		seen := s.counts.Landed
+		seen, there := s.counts.Landed, here(s.counts)-s.counts.Landed
 		if s.final {
 			seen += s.counts.Refused
+			there = s.counts.There
 		}
 		done += int64(seen)
 		switch {
@@ -103,7 +107,7 @@ func (p *progress) state() job.Progress {
 		case s.wanted == 0:
 			return job.Progress{}
 		default:
-			total += int64(max(s.wanted-s.counts.There, seen))
+			total += int64(max(s.wanted-there, seen))
 		}
 	}
 	return job.Progress{Done: done, Total: total}

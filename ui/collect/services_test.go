@@ -116,16 +116,16 @@ func onServer(t *testing.T, s *collecttest.Server) []Service {
 	web := source.Web{Unpaced: true, Clock: source.Clock{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}}
 	return []Service{{
 		Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms(), FindKey: func(context.Context) error { return nil },
-		Open: func(_ context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
+		Open: func(_ context.Context, w Wanted) (source.Source, error) {
 			return &source.Flickr{
-				Key: secret.New(s.Key), Secret: secret.New(s.Secret), Terms: licenses, MinSide: minSide,
+				Key: secret.New(s.Key), Secret: secret.New(s.Secret), Terms: w.Licenses, MinSide: w.MinSide, ExcludeWords: w.ExcludeWords,
 				Endpoint: at + collecttest.FlickrPath, ImageHosts: hosts, Web: web,
 			}, nil
 		},
 	}, {
 		Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.CC0, source.BYSA},
-		Open: func(_ context.Context, licenses []source.Terms, minSide int) (source.Source, error) {
-			return &source.Openverse{Terms: licenses, MinSide: minSide, Endpoint: at + collecttest.OpenversePath, ImageHosts: hosts, Web: web}, nil
+		Open: func(_ context.Context, w Wanted) (source.Source, error) {
+			return &source.Openverse{Terms: w.Licenses, MinSide: w.MinSide, ExcludeWords: w.ExcludeWords, Endpoint: at + collecttest.OpenversePath, ImageHosts: hosts, Web: web}, nil
 		},
 	}}
 }
@@ -184,7 +184,7 @@ func TestServicesThroughFaults(t *testing.T) {
 				t.Errorf("there are %d photos, want 60", len(ids))
 			}
 			for k, r := range w.rows {
-				if r.result.Landed+r.result.There != 20 || r.exhausted {
+				if here(r.result) != 20 || r.exhausted {
 					t.Errorf("row %d: %+v", k, r.result)
 				}
 			}
@@ -207,8 +207,8 @@ func TestWrongKey(t *testing.T) {
 	s.p.useService(0)
 	s.p.setKeyword(0, "rose")
 	open := s.p.services[0].Open
-	s.p.services[0].Open = func(ctx context.Context, l []source.Terms, side int) (source.Source, error) {
-		from, err := open(ctx, l, side)
+	s.p.services[0].Open = func(ctx context.Context, w Wanted) (source.Source, error) {
+		from, err := open(ctx, w)
 		if f, ok := from.(*source.Flickr); ok {
 			f.Secret = secret.New("very secret")
 		}
@@ -276,8 +276,22 @@ func TestKeyIsLookedFor(t *testing.T) {
 			t.Error("there is a key, and it cannot be started")
 		}
 		s.look("service-" + language)
-		test.Tap(s.view.unfold)
+		test.Tap(s.view.licenses.title)
 		s.look("licences-" + language)
+		entry, ok := s.view.exclude.content.(*widget.Entry)
+		if !ok || entry.Visible() {
+			t.Fatal("words are left out, and nobody asked")
+		}
+		test.Tap(s.view.exclude.title)
+		test.Type(entry, "toy 絵")
+		s.says(tx.T("collect.exclude", "Count", "2"))
+		if !entry.Visible() || s.view.licenses.open() || s.p.exclude != "toy 絵" {
+			t.Errorf("left out is %q", s.p.exclude)
+		}
+		if size := s.window.Content().MinSize(); size.Width > 800 || size.Height > 424 {
+			t.Errorf("it takes %v, more than there is", size)
+		}
+		s.look("exclude-" + language)
 		s.KeyChanged()
 		found <- fmt.Errorf("flickr: %w", secret.ErrNone)
 		s.q.until(t, func() bool { return s.p.noKey })
@@ -305,6 +319,7 @@ func TestChoicesAreKept(t *testing.T) {
 	w.allow(source.BYNC, true)
 	w.allow(source.BY, false)
 	w.setNear(false)
+	w.setExclude("toy")
 	w.useService(1)
 	if !slices.Equal(w.licenses, []source.Terms{source.BY}) {
 		t.Errorf("the licences of another service: %v", w.licenses)
@@ -312,8 +327,8 @@ func TestChoicesAreKept(t *testing.T) {
 	again := newPresenter(w.runner, services, w.prefs, w.q.dispatch, nil)
 	defer again.close()
 	again.useService(0)
-	if again.near || slices.Contains(again.licenses, source.BY) || !slices.Contains(again.licenses, source.BYNC) {
-		t.Errorf("the next time: %v, %v", again.near, again.licenses)
+	if again.near || again.exclude != "toy" || slices.Contains(again.licenses, source.BY) || !slices.Contains(again.licenses, source.BYNC) {
+		t.Errorf("the next time: %v, %q, %v", again.near, again.exclude, again.licenses)
 	}
 	for _, l := range source.AllTerms() {
 		again.allow(l, false)
@@ -383,7 +398,7 @@ func address(p *collecttest.Photo) string {
 // follow opens the link with a text, with the keyboard: where on it a click hits, depends on its text.
 func (s *stageView) follow(text string) {
 	s.t.Helper()
-	link, ok := s.button(text).(*widget.Hyperlink)
+	link, ok := s.button(text).(*pageLink)
 	if !ok {
 		s.t.Fatalf("%q is no link", text)
 	}
@@ -417,7 +432,7 @@ func TestCredit(t *testing.T) {
 	s.noBrowser = errors.New("no browser")
 	for range 60 {
 		s.window.Canvas().FocusNext()
-		if link, ok := s.window.Canvas().Focused().(*widget.Hyperlink); ok {
+		if link, ok := s.window.Canvas().Focused().(*pageLink); ok {
 			links++
 			link.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
 			s.q.until(t, func() bool { return s.window.Canvas().Overlays().Top() != nil })
@@ -474,7 +489,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestExhaustedWhileItRuns(t *testing.T) {
-	w := newWorld(t, service(5, func([]source.Terms, int) error { return nil }))
+	w := newWorld(t, service(5, func(Wanted) error { return nil }))
 	w.useService(0)
 	w.setMinSide("10")
 	w.setKeyword(0, "rose")
@@ -501,26 +516,64 @@ func TestExhaustedWhileItRuns(t *testing.T) {
 	}
 }
 
-// TestEnterAddsKeyword types keywords with the keyboard alone.
+// TestEnterAddsKeyword types keywords with the keyboard alone, as fast as can be: nothing that is put off until later has
+// a turn in between.
 func TestEnterAddsKeyword(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(5, func([]source.Terms, int) error { return nil }))
+	for name, open := range map[string]bool{"room": false, "little room": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newTab(t, "en", theme.Light, service(5, func(Wanted) error { return nil }))
+			s.p.setLibrary(s.lib)
+			s.p.useService(0)
+			if open {
+				test.Tap(s.view.licenses.title)
+				test.Tap(s.view.exclude.title)
+			}
+			for range 60 {
+				if s.window.Canvas().Focused() != s.view.rowOf[0].keyword {
+					s.window.Canvas().FocusNext()
+				}
+			}
+			for i := range 12 {
+				for _, letter := range fmt.Sprint("keyword ", i) {
+					s.window.Canvas().Focused().TypedRune(letter)
+				}
+				s.window.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+			}
+			if len(s.p.rows) != 13 || s.p.rows[12].keyword != "" {
+				t.Fatalf("there are %d rows, the last one is %+v", len(s.p.rows), s.p.rows[len(s.p.rows)-1])
+			}
+			for i, r := range s.p.rows[:12] {
+				if r.keyword != fmt.Sprint("keyword ", i) || r.label != r.keyword {
+					t.Errorf("row %d is %+v", i, r)
+				}
+			}
+			s.look("keywords-en")
+		})
+	}
+}
+
+// TestMovedPhotosAreNotCounted has a photo of an earlier run that has another label by now: another one took its place.
+func TestMovedPhotosAreNotCounted(t *testing.T) {
+	s := newTab(t, "en", theme.Light, service(5, func(Wanted) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.p.useService(0)
-	for range 60 {
-		if s.window.Canvas().Focused() != s.view.rowOf[0].keyword {
-			s.window.Canvas().FocusNext()
+	s.p.setKeyword(0, "rose")
+	s.p.setCount(0, "3")
+	counts := source.Counts{Landed: 1, There: 3, Moved: 1}
+	s.p.stage, s.p.rows[0].part, s.p.rows[0].result = finished, true, counts
+	s.view.refresh()
+	s.says("3 of 3")
+	for _, tc := range []struct {
+		share share
+		want  job.Progress
+	}{
+		{share{wanted: 3, counts: counts}, job.Progress{Done: 1, Total: 1}},
+		{share{wanted: 10, counts: counts}, job.Progress{Done: 1, Total: 8}},
+		{share{wanted: 10, final: true, counts: counts}, job.Progress{Done: 1, Total: 7}}, // It is not replaced.
+	} {
+		p := progress{shares: []share{tc.share}}
+		if got := p.state(); got != tc.want {
+			t.Errorf("%+v: %+v, want %+v", tc.share, got, tc.want)
 		}
 	}
-	for i := range 12 {
-		entry, ok := s.window.Canvas().Focused().(*widget.Entry)
-		if !ok {
-			t.Fatalf("after %d keywords the focus is on %T", i, s.window.Canvas().Focused())
-		}
-		test.Type(entry, fmt.Sprint("keyword ", i))
-		entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
-	}
-	if len(s.p.rows) != 13 || s.p.rows[11].keyword != "keyword 11" || s.p.rows[0].keyword != "keyword 0" || s.p.rows[12].keyword != "" {
-		t.Errorf("%d rows, the last one but one is %+v", len(s.p.rows), s.p.rows[11])
-	}
-	s.look("keywords-en")
 }

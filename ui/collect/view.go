@@ -10,15 +10,14 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/layout"
-	"fyne.io/fyne/v2/storage"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	source "kaika/core/collect"
 	"kaika/ui/i18n"
 	"kaika/ui/widgets"
+	"kaika/ui/widgets/filepicker"
 )
 
 // view shows a presenter.
@@ -37,10 +36,10 @@ type view struct {
 	sources   *widget.RadioGroup // Nil without services. It outlives a choice, which the keyboard's focus lies on.
 	path      *widget.Label
 	pick      []fyne.Disableable // What chooses the source.
-	unfold    *widget.Button     // Shows and hides licenses.
-	licenses  *container.Scroll
+	licenses  *drawer            // Which are allowed.
+	exclude   *drawer            // Words that photos are left out for.
 	problem   *widgets.Text
-	details   *widget.Button
+	details   *widgets.Button
 	looking   *widget.ProgressBarInfinite
 	all       *widget.Check
 	rows      *widget.List
@@ -48,11 +47,11 @@ type view struct {
 	side      *widget.Entry
 	near      *widget.Check
 	blocker   *widgets.Text
-	start     *widget.Button
-	stop      *widget.Button
-	again     *widget.Button
-	review    *widget.Button
-	add       *widget.Button
+	start     *widgets.Button
+	stop      *widgets.Button
+	again     *widgets.Button
+	review    *widgets.Button
+	add       *widgets.Button
 	summary   *widgets.Text
 	head      fyne.CanvasObject
 	picks     fyne.CanvasObject // The buttons and licences that choose.
@@ -182,18 +181,18 @@ func (v *view) choice() fyne.CanvasObject {
 		v.pick = append(v.pick, v.sources)
 	}
 	v.picks = container.NewVBox()
-	v.unfold, v.licenses = nil, nil
+	v.licenses, v.exclude = nil, nil
 	if v.p.service == nil {
 		v.picks = v.localChoice()
-	} else if len(v.p.service.Licenses) > 0 {
-		v.picks = v.licenseChoice()
+	} else {
+		v.picks = v.serviceChoice()
 	}
 	top.Add(v.picks)
 	v.path = widget.NewLabel("")
 	v.path.Truncation = fyne.TextTruncateEllipsis
 	top.Add(v.path)
 	v.problem = widgets.NewText("")
-	v.details = widget.NewButton(v.tx.T("kit.error.details"), func() {
+	v.details = widgets.NewButton(v.tx.T("kit.error.details"), nil, func() {
 		widgets.ShowError(v.Window, v.tx, v.problem.Text, v.p.listErr)
 	})
 	v.looking = widget.NewProgressBarInfinite()
@@ -222,20 +221,20 @@ func (v *view) choice() fyne.CanvasObject {
 		v.near)
 	v.blocker = widgets.NewText("")
 	v.summary = widgets.NewText("")
-	v.start = widget.NewButtonWithIcon("", theme.DownloadIcon(), v.p.start)
+	v.start = widgets.NewButton("", theme.DownloadIcon(), v.p.start)
 	v.start.Importance = widget.HighImportance
-	v.stop = widget.NewButtonWithIcon(v.tx.T("collect.stop"), theme.MediaStopIcon(), v.p.halt)
-	v.again = widget.NewButtonWithIcon(v.tx.T("collect.again"), theme.NavigateBackIcon(), v.p.again)
-	v.review = widget.NewButtonWithIcon(v.tx.T("collect.review"), theme.GridIcon(), v.Review)
+	v.stop = widgets.NewButton(v.tx.T("collect.stop"), theme.MediaStopIcon(), v.p.halt)
+	v.again = widgets.NewButton(v.tx.T("collect.again"), theme.NavigateBackIcon(), v.p.again)
+	v.review = widgets.NewButton(v.tx.T("collect.review"), theme.GridIcon(), v.Review)
 	v.review.Importance = widget.HighImportance
-	v.add = widget.NewButtonWithIcon(v.tx.T("collect.keyword.add"), theme.ContentAddIcon(), v.addKeyword)
+	v.add = widgets.NewButton(v.tx.T("collect.keyword.add"), theme.ContentAddIcon(), v.addKeyword)
 	bottom := container.NewVBox(v.options, v.blocker, v.summary,
 		container.NewHBox(v.add, layout.NewSpacer(), v.again, v.stop, v.start, v.review))
 	v.left, v.layoutOf = container.NewPadded(container.NewBorder(top, bottom, nil, nil, v.rows)), ""
 	return v.left
 }
 
-// relayout lays the left side out anew if something in it appeared, went or has another text. Containers do not notice that
+// relayout lays the left side out anew if something in it appeared, went or needs another room. Containers do not notice that
 // by themselves, and a wrapped text knows its height only when it knows its width.
 func (v *view) relayout() {
 	var now strings.Builder
@@ -244,7 +243,10 @@ func (v *view) relayout() {
 	} {
 		fmt.Fprint(&now, o.Visible(), " ")
 	}
-	fmt.Fprint(&now, v.problem.Text, "\n", v.blocker.Text, "\n", v.summary.Text, "\n", v.start.Text, v.licenses != nil && v.licenses.Visible())
+	for _, o := range []fyne.CanvasObject{v.problem, v.blocker, v.summary, v.start} { // A count in them changes all the time.
+		fmt.Fprint(&now, o.MinSize(), " ")
+	}
+	fmt.Fprint(&now, v.licenses.open(), v.exclude.open())
 	if now.String() == v.layoutOf {
 		return
 	}
@@ -289,15 +291,39 @@ func (v *view) refreshSources() {
 
 // localChoice chooses a folder, an archive or a list.
 func (v *view) localChoice() fyne.CanvasObject {
-	folder := widget.NewButtonWithIcon(v.tx.T("collect.folder"), theme.FolderOpenIcon(), v.chooseFolder)
-	file := widget.NewButtonWithIcon(v.tx.T("collect.file"), theme.FileIcon(), v.chooseFile)
+	folder := widgets.NewButton(v.tx.T("collect.folder"), theme.FolderOpenIcon(), v.chooseFolder)
+	file := widgets.NewButton(v.tx.T("collect.file"), theme.FileIcon(), v.chooseFile)
 	v.firstPick = folder
 	v.pick = append(v.pick, folder, file)
 	return container.NewGridWithColumns(2, folder, file)
 }
 
-// licenseChoice says which licences photos may have.
-func (v *view) licenseChoice() fyne.CanvasObject {
+// serviceChoice says which licences photos may have, and which words they may not.
+func (v *view) serviceChoice() *fyne.Container {
+	titles, contents := container.NewHBox(), container.NewVBox()
+	add := func(content fyne.CanvasObject) *drawer {
+		d := newDrawer(content, v.relayout)
+		titles.Add(d.title)
+		contents.Add(content)
+		return d
+	}
+	if len(v.p.service.Licenses) > 0 {
+		v.licenses = add(v.licenseBoxes())
+	}
+	entry := widget.NewEntry()
+	entry.SetText(v.p.exclude)
+	entry.SetPlaceHolder(v.tx.T("collect.exclude.hint"))
+	entry.OnChanged = v.p.setExclude
+	v.pick = append(v.pick, entry)
+	v.exclude = add(entry)
+	if v.licenses != nil { // A small window has room for one of them.
+		v.licenses.other, v.exclude.other = v.exclude, v.licenses
+	}
+	return container.NewVBox(titles, contents)
+}
+
+// licenseBoxes has a box to tick for each licence.
+func (v *view) licenseBoxes() fyne.CanvasObject {
 	boxes := container.NewVBox()
 	for _, l := range v.p.service.Licenses {
 		box := widget.NewCheck(v.tx.T("collect.license."+string(l)), nil)
@@ -306,16 +332,49 @@ func (v *view) licenseChoice() fyne.CanvasObject {
 		v.pick = append(v.pick, box)
 		boxes.Add(box)
 	}
-	v.licenses = container.NewVScroll(boxes)
-	v.licenses.SetMinSize(fyne.NewSize(0, min(120, boxes.MinSize().Height)))
-	v.licenses.Hide()
-	v.unfold = widget.NewButtonWithIcon("", theme.MenuDropDownIcon(), func() {
-		show(v.licenses, !v.licenses.Visible())
-		v.unfold.SetIcon(map[bool]fyne.Resource{true: theme.MenuDropUpIcon(), false: theme.MenuDropDownIcon()}[v.licenses.Visible()])
-		v.relayout()
+	const little, most = 76, 200
+	scroll := container.NewVScroll(boxes)
+	height := v.Window.Canvas().Size().Height - 600 + little // In a window of the least height, there is little room.
+	scroll.SetMinSize(fyne.NewSize(0, min(max(height, little), most, boxes.MinSize().Height)))
+	return scroll
+}
+
+// A drawer is a title that shows and hides what is below it.
+type drawer struct {
+	title   *widgets.Button
+	content fyne.CanvasObject
+	other   *drawer // Closed when this one opens; may be nil.
+}
+
+// newDrawer gives a drawer that is closed, and tells when it was opened or closed.
+func newDrawer(content fyne.CanvasObject, turned func()) *drawer {
+	content.Hide()
+	d := &drawer{content: content}
+	d.title = widgets.NewButton("", theme.MenuDropDownIcon(), func() {
+		d.turn(!d.open())
+		if d.open() && d.other.open() {
+			d.other.turn(false)
+		}
+		turned()
 	})
-	v.unfold.Importance, v.unfold.Alignment = widget.LowImportance, widget.ButtonAlignLeading
-	return container.NewVBox(v.unfold, v.licenses)
+	d.title.Importance, d.title.Alignment = widget.LowImportance, widget.ButtonAlignLeading
+	return d
+}
+
+// turn opens or closes the drawer.
+func (d *drawer) turn(open bool) {
+	show(d.content, open)
+	d.title.SetIcon(map[bool]fyne.Resource{true: theme.MenuDropUpIcon(), false: theme.MenuDropDownIcon()}[open])
+}
+
+// open reports whether the drawer is there and open.
+func (d *drawer) open() bool { return d != nil && d.content.Visible() }
+
+// say has the title say something.
+func (d *drawer) say(title string) {
+	if title != d.title.Text {
+		d.title.SetText(title)
+	}
 }
 
 // addKeyword puts the keyboard's focus into the last row, and before that adds one unless it is still empty.
@@ -332,39 +391,26 @@ func (v *view) addKeyword() {
 }
 
 func (v *view) chooseFolder() {
-	d := dialog.NewFolderOpen(func(dir fyne.ListableURI, err error) {
-		switch {
-		case err != nil:
-			v.failed("choose", err)
-		case dir != nil:
-			v.p.choose(dir.Path())
-		}
-	}, v.Window)
-	v.showPicker(d, v.tx.T("collect.folder.title"))
+	v.choosePath("collect.folder.title", filepicker.Params{Want: filepicker.Folder})
 }
 
 func (v *view) chooseFile() {
-	d := dialog.NewFileOpen(func(file fyne.URIReadCloser, err error) {
-		switch {
-		case err != nil:
-			v.failed("choose", err)
-		case file != nil:
-			path := file.URI().Path()
-			if err := file.Close(); err != nil {
-				v.p.log.Info("closing a file that was only looked at", "error", err)
-			}
-			v.p.choose(path)
-		}
-	}, v.Window)
-	d.SetFilter(storage.NewExtensionFileFilter(append([]string{".tar", ".tgz", ".gz", ".zip"}, listEndings()...)))
-	v.showPicker(d, v.tx.T("collect.file.title"))
+	endings := append([]string{".tar", ".tgz", ".gz", ".zip"}, listEndings()...)
+	v.choosePath("collect.file.title", filepicker.Params{Want: filepicker.File, Matches: func(name string) bool {
+		return slices.Contains(endings, strings.ToLower(filepath.Ext(name)))
+	}})
 }
 
-// showPicker shows a dialog with a title: Fyne's own is made of two words, in the order of English.
-func (v *view) showPicker(d *dialog.FileDialog, title string) {
-	d.SetTitleText(title)
-	d.Resize(widgets.Fit(v.Window, 900, 640))
-	d.Show()
+// choosePath asks for a source of photos on this computer.
+func (v *view) choosePath(title string, p filepicker.Params) {
+	p.Window, p.Texts, p.Dispatch, p.Beside = v.Window, v.tx, v.Dispatch, v.p.work.Go
+	p.Title, p.Act = v.tx.T(title), v.tx.T("collect.choose")
+	p.Chosen = func(path string) {
+		if !v.p.choose(path) {
+			v.failed("busy", nil)
+		}
+	}
+	filepicker.Show(p)
 }
 
 // refreshChoice shows what is chosen.
@@ -379,11 +425,11 @@ func (v *view) refreshChoice() {
 	for _, d := range v.pick {
 		enable(d, p.stage == choosing)
 	}
-	if v.unfold != nil {
-		title := v.tx.T("collect.licenses", "Count", v.tx.Number(len(p.licenses)), "All", v.tx.Number(len(p.service.Licenses)))
-		if title != v.unfold.Text {
-			v.unfold.SetText(title)
-		}
+	if v.licenses != nil {
+		v.licenses.say(v.tx.T("collect.licenses", "Count", v.tx.Number(len(p.licenses)), "All", v.tx.Number(len(p.service.Licenses))))
+	}
+	if v.exclude != nil {
+		v.exclude.say(v.tx.T("collect.exclude", "Count", v.tx.Number(len(words(p.exclude)))))
 	}
 	say(v.path, visible(p.path))
 	show(v.path, p.path != "")

@@ -92,7 +92,7 @@ func newTab(t *testing.T, language string, brightness theme.Brightness, services
 		Review:      func() { s.asked = append(s.asked, "review") },
 	})
 	s.window.SetContent(s.Content())
-	s.window.Resize(fyne.NewSize(800, 480)) // What the frame leaves of 800 x 600.
+	s.window.Resize(fyne.NewSize(800, 424)) // What the frame leaves of 800 x 600.
 	t.Cleanup(func() {
 		s.runner.Close()
 		s.Close()
@@ -152,15 +152,11 @@ func (s *stageView) button(text string) fyne.Tappable {
 	for _, o := range append([]fyne.CanvasObject{s.window.Content()}, s.window.Canvas().Overlays().List()...) {
 		walk(o, func(o fyne.CanvasObject) {
 			switch b := o.(type) {
-			case *widget.Button:
-				if b.Text == text {
-					found = b
-				}
 			case *widgets.Button:
 				if b.Text == text {
 					found = b
 				}
-			case *widget.Hyperlink:
+			case *pageLink:
 				if b.Text == text {
 					found = b
 				}
@@ -180,11 +176,9 @@ func seen(o fyne.CanvasObject) string {
 		switch o := o.(type) {
 		case *widget.Label:
 			fmt.Fprintln(&b, o.Text)
-		case *widget.Button:
-			fmt.Fprintln(&b, "["+o.Text+"]")
 		case *widgets.Button:
 			fmt.Fprintln(&b, "["+o.Text+"]")
-		case *widget.Hyperlink:
+		case *pageLink:
 			fmt.Fprintln(&b, "<"+o.Text+">")
 		case *widget.Check:
 			fmt.Fprintln(&b, o.Text)
@@ -233,7 +227,7 @@ func TestWithoutDataset(t *testing.T) {
 	s.says("Where should the photos go?")
 	s.look("nodataset")
 	walk(s.window.Content(), func(o fyne.CanvasObject) {
-		if b, ok := o.(*widget.Button); ok {
+		if b, ok := o.(*widgets.Button); ok {
 			test.Tap(b)
 		}
 	})
@@ -332,7 +326,7 @@ func TestStory(t *testing.T) {
 			s.language = map[string]string{"en": "ja", "ja": "en"}[tc.language]
 			s.window.SetContent(s.Content())
 			s.says(s.texts().T("collect.again"))
-			if size := s.window.Content().MinSize(); size.Width > 800 || size.Height > 480 {
+			if size := s.window.Content().MinSize(); size.Width > 800 || size.Height > 424 {
 				t.Errorf("it takes %v, more than there is", size)
 			}
 		})
@@ -375,7 +369,7 @@ func TestTypedIntoRows(t *testing.T) {
 }
 
 func TestKeyboardReachesAll(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(1, func([]source.Terms, int) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(1, func(Wanted) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.list(folder(t, 2, "lilium", "rose"))
 	reached := map[fyne.Focusable]bool{}
@@ -457,7 +451,7 @@ func TestFlatFolderAndManyLabels(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(30, func([]source.Terms, int) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(30, func(Wanted) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.says("Bring in your photos")
 	s.p.useService(0)
@@ -483,7 +477,7 @@ func TestServices(t *testing.T) {
 }
 
 func TestServiceWithoutKey(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(1, func([]source.Terms, int) error { return fmt.Errorf("flickr: %w", secret.ErrNone) }))
+	s := newTab(t, "en", theme.Light, service(1, func(Wanted) error { return fmt.Errorf("flickr: %w", secret.ErrNone) }))
 	s.p.setLibrary(s.lib)
 	s.p.useService(0)
 	s.p.setKeyword(0, "rose")
@@ -570,17 +564,30 @@ func TestKeyPanel(t *testing.T) {
 		app := test.NewTempApp(t)
 		app.Settings().SetTheme(theme.New(brightness))
 		s := &stageView{t: t, q: newQueue(), language: language, window: test.NewTempWindow(t, widget.NewLabel(""))}
-		changes := 0
+		changes, opened := 0, 0
+		outside := map[string]string{"ja": "FLICKR_KEY"}[language]
+		saysNone := func() {
+			t.Helper()
+			if outside == "" {
+				s.says(s.texts().T("collect.key.none"))
+				return
+			}
+			s.says(s.texts().T("collect.key.outside", "Service", "Flickr", "Variable", outside))
+			if says(seen(s.window.Content()), s.texts().T("collect.key.none")) {
+				t.Error("it says that there is no key")
+			}
+		}
 		panel := NewKeyPanel(KeyParams{
 			Window: s.window, Texts: s.texts, Keys: secret.Open(filepath.Join(t.TempDir(), "config")), Dispatch: s.q.dispatch,
-			OpenURL: func(*url.URL) error { return nil }, Changed: func() { changes++ },
+			OpenURL: func(*url.URL) error { opened++; return nil }, Changed: func() { changes++ },
+			Services: []Service{{Name: "Flickr", KeyFrom: outside}},
 		})
 		t.Cleanup(panel.Close)
 		s.window.SetContent(panel.Content())
 		s.window.Resize(fyne.NewSize(520, 420))
 		panel.Shown()
 		settle(t, s.q, panel.k)
-		s.says(s.texts().T("collect.key.none"))
+		saysNone()
 		if !panel.keep.Disabled() || panel.remove.Visible() {
 			t.Error("there is something to keep or to remove")
 		}
@@ -606,10 +613,101 @@ func TestKeyPanel(t *testing.T) {
 		}
 		test.Tap(yes)
 		settle(t, s.q, panel.k)
-		s.says(s.texts().T("collect.key.none"))
+		saysNone()
 		if changes != 2 {
 			t.Errorf("others were told of %d changes, want 2", changes)
 		}
+
+		// In a dialog, Escape closes that from everywhere, and Enter on the link opens the page.
+		s.window.SetContent(widget.NewLabel(""))
+		d := widgets.NewDialog(s.window, "", "", panel.Content(), 520, 0)
+		link, isLink := s.opens(d, s.texts().T("collect.key.page"))
+		if !isLink {
+			t.Fatal("there is no link")
+		}
+		for _, first := range []fyne.Focusable{panel.key, panel.secret, panel.keep, link} {
+			enable(panel.keep, true)
+			d.Open(first)
+			if s.window.Canvas().Focused() != first {
+				t.Fatalf("the focus is on %T", s.window.Canvas().Focused())
+			}
+			if first == fyne.Focusable(link) {
+				link.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+				panel.pages.wait()
+			}
+			first.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+			if s.window.Canvas().Overlays().Top() != nil {
+				t.Errorf("Escape does not close the dialog from %T", first)
+			}
+		}
+		if opened != 1 {
+			t.Errorf("%d pages were opened", opened)
+		}
+	}
+}
+
+// opens gives the link with a text in an object.
+func (s *stageView) opens(o fyne.CanvasObject, text string) (link *pageLink, found bool) {
+	walk(o, func(o fyne.CanvasObject) {
+		if l, ok := o.(*pageLink); ok && l.Text == text {
+			link, found = l, true
+		}
+	})
+	return link, found
+}
+
+// TestChoosing chooses a folder and a file by the keyboard.
+func TestChoosing(t *testing.T) {
+	s := newTab(t, "en", theme.Light)
+	s.p.setLibrary(s.lib)
+	dir := folder(t, 2, "rose")
+	settled := func() {
+		s.p.work.Wait()
+		s.drain()
+	}
+	enter := func(path string) {
+		t.Helper()
+		settled()
+		var at *widgets.Entry
+		walk(s.window.Canvas().Overlays().Top(), func(o fyne.CanvasObject) {
+			if e, ok := o.(*widgets.Entry); ok {
+				at = e
+			}
+		})
+		if at == nil {
+			t.Fatal("nothing is asked")
+		}
+		s.window.Canvas().Focus(at)
+		for range 2 { // To it, and then it is it.
+			at.SetText(path)
+			at.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+			for range 3 {
+				settled()
+			}
+			if s.window.Canvas().Overlays().Top() == nil {
+				break
+			}
+		}
+	}
+	test.Tap(s.button("Choose folder…"))
+	enter(dir)
+	s.q.until(t, func() bool { return !s.p.listing })
+	if s.p.path != dir || len(s.p.rows) != 1 {
+		t.Errorf("chosen is %q with %d rows", s.p.path, len(s.p.rows))
+	}
+	test.Tap(s.button("Choose file…"))
+	list := filepath.Join(t.TempDir(), "list.CSV")
+	write(t, list, []byte("https://example.com/rose.jpg\n"))
+	enter(list)
+	s.q.until(t, func() bool { return !s.p.listing })
+	if s.p.path != list {
+		t.Errorf("chosen is %q", s.p.path)
+	}
+	test.Tap(s.button("Choose folder…"))
+	settled()
+	s.window.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if s.window.Canvas().Overlays().Top() != nil || s.p.path != list {
+		t.Error("Escape does not take it back")
 	}
 }
 
@@ -633,7 +731,7 @@ func TestTexts(t *testing.T) {
 		for _, s := range []string{"own", "none", "archive", "addresses", "failed"} {
 			keys = append(keys, "list."+s)
 		}
-		for _, s := range []string{"busy", "choose", "full", "readonly", "closed", "label", "archive", "other"} {
+		for _, s := range []string{"busy", "full", "readonly", "closed", "label", "archive", "other"} {
 			keys = append(keys, "error."+s)
 		}
 		for s := range sentences {

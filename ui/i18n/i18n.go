@@ -136,12 +136,13 @@ func (t *Texts) Number(n int) string { return t.current.Load().printer.Sprint(nu
 // Percent writes a share of 0 to 1 in percent with so many decimals. It never rounds up to 100 % or down to 0 %: a share
 // short of one is not certain.
 func (t *Texts) Percent(share float64, decimals int) string {
+	const rounding = 1e-12 // What computing with a share of one takes away from it.
 	percent := 100 * share
 	text := fmt.Sprintf("%.*f", decimals, percent)
 	least := fmt.Sprintf("%.*f", decimals, 0.0)
 	most := fmt.Sprintf("%.*f", decimals, 100.0)
 	switch {
-	case text == most && share < 1:
+	case text == most && share < 1-rounding:
 		text = "99"
 		if decimals > 0 {
 			text += "." + strings.Repeat("9", decimals)

@@ -211,6 +211,7 @@ func TestTexts(t *testing.T) {
 		{english.Percent(0.99964, 2), "99.96 %"},
 		{english.Percent(1, 2), "100.00 %"},
 		{english.Percent(0.999999, 2), "> 99.99 %"},
+		{english.Percent(1-1e-15, 1), "100.0 %"}, // As the upper end of an interval around 100 %.
 		{english.Percent(0.00000001, 2), "< 0.01 %"},
 		{english.Percent(0, 1), "0.0 %"},
 		{english.Percent(0.9999, 0), "> 99 %"},

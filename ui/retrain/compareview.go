@@ -39,7 +39,7 @@ func newComparePage(v *view) *comparePage {
 	p := &comparePage{v: v, nothing: nothing(tx.T("retrain.compare.none")), limit: caption(tx.T("retrain.compare.limit", "Count", mostCompared)), table: container.NewVBox()}
 	p.accuracy, p.crossEntropy = v.charts()
 	p.photosBox, p.stepsBox = container.New(&atLeast{fyne.NewSize(240, chartHeight)}), container.New(&atLeast{fyne.NewSize(240, chartHeight)})
-	save := widget.NewButtonWithIcon(tx.T("retrain.save"), theme.DocumentSaveIcon(), p.export)
+	save := widgets.NewButton(tx.T("retrain.save"), theme.DocumentSaveIcon(), p.export)
 	p.scroll = container.NewVScroll(nil)
 	wide := container.NewHScroll(p.table)
 	p.scroll.Content = container.NewVBox(

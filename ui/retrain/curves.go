@@ -60,7 +60,7 @@ type curvesPage struct {
 	v                      *view
 	page                   *page
 	title                  *widget.Label
-	save                   *widget.Button
+	save                   *widgets.Button
 	accuracy, crossEntropy *chart.Chart
 	columns                columns
 }
@@ -69,7 +69,7 @@ func newCurvesPage(v *view) *curvesPage {
 	c := &curvesPage{v: v, title: widget.NewLabel("")}
 	c.title.Truncation = fyne.TextTruncateEllipsis
 	c.accuracy, c.crossEntropy = v.charts()
-	c.save = widget.NewButtonWithIcon(v.tx.T("retrain.save"), theme.DocumentSaveIcon(), c.export)
+	c.save = widgets.NewButton(v.tx.T("retrain.save"), theme.DocumentSaveIcon(), c.export)
 	top := container.NewBorder(nil, nil, nil, c.save, c.title)
 	charts := container.New(&beside{fyne.NewSize(240, 120)}, c.accuracy, c.crossEntropy)
 	c.page = newPage(v.tx.T("retrain.page.curves"), container.NewBorder(top, nil, nil, nil, charts))

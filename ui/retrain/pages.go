@@ -4,6 +4,8 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
 )
 
 // page is one of several that share a place.
@@ -26,7 +28,7 @@ func (p *page) show(o fyne.CanvasObject) {
 type pages struct {
 	content *fyne.Container
 	all     []*page
-	buttons []*widget.Button
+	buttons []*widgets.Button
 	row     *fyne.Container // Holds them.
 	place   *fyne.Container
 	chosen  *page
@@ -35,7 +37,7 @@ type pages struct {
 func newPages(all ...*page) *pages {
 	p := &pages{all: all, row: container.NewHBox(), place: container.NewStack()}
 	for _, one := range all {
-		b := widget.NewButton("", func() { p.choose(one) })
+		b := widgets.NewButton("", nil, func() { p.choose(one) })
 		p.buttons = append(p.buttons, b)
 		p.row.Add(b)
 	}

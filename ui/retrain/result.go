@@ -26,7 +26,7 @@ type resultPage struct {
 	title, interval, figures *widgets.Text
 	accuracy                 *widget.Label
 	findings                 *fyne.Container
-	skipped                  *widget.Button
+	skipped                  *widgets.Button
 	matrix                   *matrix         // The shown run's; nil where nothing was tested.
 	place                    *fyne.Container // Holds it.
 	matrixBox                *fyne.Container
@@ -43,12 +43,12 @@ func newResultPage(v *view) *resultPage {
 	p.accuracy.TextStyle.Bold = true
 	p.pointed.Truncation = fyne.TextTruncateEllipsis
 	p.place = container.NewStack()
-	p.skipped = widget.NewButtonWithIcon("", theme.WarningIcon(), p.showSkipped)
+	p.skipped = widgets.NewButton("", theme.WarningIcon(), p.showSkipped)
 	p.skipped.Importance = widget.LowImportance
-	use := widget.NewButtonWithIcon(tx.T("retrain.use"), theme.SearchIcon(), func() { v.useRun(*v.p.result) })
+	use := widgets.NewButton(tx.T("retrain.use"), theme.SearchIcon(), func() { v.useRun(*v.p.result) })
 	use.Importance = widget.HighImportance
-	export := widget.NewButtonWithIcon(tx.T("retrain.export.model"), theme.DocumentSaveIcon(), func() { v.exportModel(*v.p.result) })
-	folder := widget.NewButtonWithIcon("", theme.FolderOpenIcon(), func() { v.params.OpenFolder(v.p.result.Dir) })
+	export := widgets.NewButton(tx.T("retrain.export.model"), theme.DocumentSaveIcon(), func() { v.exportModel(*v.p.result) })
+	folder := widgets.NewButton("", theme.FolderOpenIcon(), func() { v.params.OpenFolder(v.p.result.Dir) })
 	p.matrixBox = container.NewBorder(
 		container.New(snug{}, heading(tx.T("retrain.matrix.title")), caption(tx.T("retrain.matrix.hint"))), p.pointed, nil, nil, p.place)
 	head := container.NewVBox(
@@ -179,7 +179,7 @@ type mistakesPage struct {
 
 	pairs  *widget.Select
 	kinds  []pair // Behind the options of pairs, but the first, which is all.
-	show   *widget.Button
+	show   *widgets.Button
 	list   *widget.List
 	all    []train.Answer // The surest first.
 	listed []train.Answer
@@ -192,7 +192,7 @@ func newMistakesPage(v *view) *mistakesPage {
 	m := &mistakesPage{v: v}
 	m.nothing = widgets.NewCenteredText("")
 	m.pairs = widget.NewSelect(nil, func(string) { m.filter() })
-	m.show = widget.NewButtonWithIcon(v.tx.T("retrain.mistakes.show"), theme.GridIcon(), func() {
+	m.show = widgets.NewButton(v.tx.T("retrain.mistakes.show"), theme.GridIcon(), func() {
 		m.open(m.listed, m.pairs.Selected)
 	})
 	m.list = widget.NewList(

@@ -18,16 +18,16 @@ type runsPage struct {
 	none *widgets.Text
 	hint *widgets.Text
 
-	show, compare, use, more *widget.Button
+	show, compare, use, more *widgets.Button
 }
 
 func newRunsPage(v *view) *runsPage {
 	tx := v.tx
 	p := &runsPage{v: v, none: widgets.NewCenteredText(""), hint: caption("")}
-	p.show = widget.NewButtonWithIcon(tx.T("retrain.runs.show"), theme.VisibilityIcon(), func() { p.one(func(r experiment.Run) { v.p.showRun(r.ID) }) })
-	p.compare = widget.NewButtonWithIcon(tx.T("retrain.runs.compare"), theme.ListIcon(), func() { v.pages.choose(v.compare.page) })
-	p.use = widget.NewButtonWithIcon(tx.T("retrain.use"), theme.SearchIcon(), func() { p.one(v.useRun) })
-	p.more = widget.NewButtonWithIcon(tx.T("retrain.runs.more"), theme.MoreVerticalIcon(), p.showMore)
+	p.show = widgets.NewButton(tx.T("retrain.runs.show"), theme.VisibilityIcon(), func() { p.one(func(r experiment.Run) { v.p.showRun(r.ID) }) })
+	p.compare = widgets.NewButton(tx.T("retrain.runs.compare"), theme.ListIcon(), func() { v.pages.choose(v.compare.page) })
+	p.use = widgets.NewButton(tx.T("retrain.use"), theme.SearchIcon(), func() { p.one(v.useRun) })
+	p.more = widgets.NewButton(tx.T("retrain.runs.more"), theme.MoreVerticalIcon(), p.showMore)
 	p.list = widget.NewList(
 		func() int { return len(v.p.runs) },
 		func() fyne.CanvasObject { return newRunRow(v) },
@@ -114,7 +114,7 @@ func (p *runsPage) refresh() {
 	p.list.Refresh()
 }
 
-func enable(b *widget.Button, on bool) {
+func enable(b *widgets.Button, on bool) {
 	if on {
 		b.Enable()
 	} else {

@@ -29,8 +29,8 @@ type view struct {
 	controls *fyne.Container
 
 	form    *form
-	start   *widget.Button
-	stop    *widget.Button
+	start   *widgets.Button
+	stop    *widgets.Button
 	why     *warning // Why nothing can be started.
 	notice  *widgets.Text
 	phase   *widgets.Text
@@ -100,9 +100,9 @@ func (v *view) decimal(d float64) string {
 
 // newControls makes Start and Stop, and what goes on.
 func (v *view) newControls() *fyne.Container {
-	v.start = widget.NewButtonWithIcon("", theme.MediaPlayIcon(), v.p.start)
+	v.start = widgets.NewButton("", theme.MediaPlayIcon(), v.p.start)
 	v.start.Importance = widget.HighImportance
-	v.stop = widget.NewButtonWithIcon(v.tx.T("retrain.stop"), theme.MediaStopIcon(), v.p.stop)
+	v.stop = widgets.NewButton(v.tx.T("retrain.stop"), theme.MediaStopIcon(), v.p.stop)
 	v.why, v.notice, v.phase = newWarning(), widgets.NewText(""), widgets.NewText("")
 	v.bar, v.endless = widgets.NewProgressBar(), widget.NewProgressBarInfinite()
 	v.endless.Stop()
@@ -470,7 +470,7 @@ func row(objects ...fyne.CanvasObject) fyne.CanvasObject {
 }
 
 // menu shows a menu below a button.
-func (v *view) menu(below *widget.Button, items ...*fyne.MenuItem) {
+func (v *view) menu(below *widgets.Button, items ...*fyne.MenuItem) {
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(below).Add(fyne.NewPos(0, below.Size().Height))
 	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), v.params.Window.Canvas(), at)
 }

@@ -28,8 +28,8 @@ type largeView struct {
 	broken    *fyne.Container // Stands in the place of a photo that cannot be shown.
 	top, foot *fyne.Container
 
-	move, remove, restore *widget.Button
-	prev, next            *widget.Button
+	move, remove, restore *widgets.Button
+	prev, next            *widgets.Button
 	shown                 curate.ID // Photo whose picture or thumbnail is drawn.
 	whole                 bool      // It is the picture itself.
 }
@@ -53,12 +53,12 @@ func newLargeView(v *view) *largeView {
 	l.word = widget.NewLabel("")
 	l.word.Truncation = fyne.TextTruncateEllipsis
 
-	tool := func(icon fyne.Resource, text string, do func()) *widget.Button {
-		return widget.NewButtonWithIcon(text, icon, func() {
-			do()
-			if v.p.large.open && v.Window.Canvas().Overlays().Top() == nil {
-				l.photo.takeFocus()
+	tool := func(icon fyne.Resource, text string, do func()) *widgets.Button {
+		return widgets.NewButton(text, icon, func() {
+			if v.p.large.open {
+				l.photo.takeFocus() // First: a menu gives it back when it closes.
 			}
+			do()
 		})
 	}
 	back := tool(theme.NavigateBackIcon(), v.tx.T("review.large.back"), v.p.closeLarge)
@@ -152,6 +152,9 @@ func (l *largeView) drawNote() {
 // drawFacts lists what is known of the photo.
 func (l *largeView) drawFacts() {
 	v, p := l.v, l.v.p.large.photo
+	if link, ok := v.Window.Canvas().Focused().(*factLink); ok && link.l == l {
+		l.photo.takeFocus() // The link goes.
+	}
 	l.facts.RemoveAll()
 	l.fact(v.tx.T("review.fact.label"), p.Label, "")
 	if width, height := l.pixels(); width > 0 {
@@ -167,7 +170,7 @@ func (l *largeView) drawFacts() {
 	if s.PageURL != "" {
 		l.fact(v.tx.T("review.fact.page"), s.PageURL, s.PageURL)
 	}
-	l.fact(v.tx.T("review.fact.source"), s.Kind, "")
+	l.fact(v.tx.T("review.fact.source"), l.source(s.Kind), "")
 	l.fact(v.tx.T("review.fact.from"), s.From, "")
 	if !s.Taken.IsZero() {
 		l.fact(v.tx.T("review.fact.taken"), v.tx.Time(s.Taken), "")
@@ -177,9 +180,34 @@ func (l *largeView) drawFacts() {
 		l.fact(v.tx.T("review.fact.deleted"), v.tx.Time(p.Deleted), "")
 	}
 	l.fact(v.tx.T("review.fact.path"), p.Path, "")
-	l.facts.Add(container.NewHBox(widget.NewButtonWithIcon(v.tx.T("review.large.folder"), theme.FolderOpenIcon(), func() {
+	l.facts.Add(container.NewHBox(widgets.NewButton(v.tx.T("review.large.folder"), theme.FolderOpenIcon(), func() {
 		v.OpenFolder(filepath.Dir(p.Path))
 	}), layout.NewSpacer()))
+	if s.Kind == flickr {
+		notice := widgets.NewText(v.tx.T("collect.flickr.notice"))
+		notice.SizeName, notice.Importance = theme.SizeNameCaptionText, widget.LowImportance
+		l.facts.Add(notice)
+		l.facts.Refresh() // A text knows its height only when it knows its width.
+	}
+}
+
+// Kinds of sources that have names of their own.
+const (
+	flickr    = "flickr"
+	openverse = "openverse"
+)
+
+// source names what a photo came from, by its kind.
+func (l *largeView) source(kind string) string {
+	switch kind {
+	case flickr:
+		return "Flickr"
+	case openverse:
+		return "Openverse"
+	case "folder", "archive", "address":
+		return l.v.tx.T("review.source." + kind)
+	}
+	return kind
 }
 
 // pixels gives the size of the photo, 0 where it is not known.
@@ -206,15 +234,46 @@ func (l *largeView) fact(name, value, address string) {
 	heading.SizeName = theme.SizeNameCaptionText
 	l.facts.Add(heading)
 	if at, err := url.Parse(address); err == nil && (at.Scheme == "https" || at.Scheme == "http") {
-		link := widget.NewHyperlink(value, at)
-		link.Truncation = fyne.TextTruncateEllipsis
-		l.facts.Add(link)
+		l.facts.Add(l.newLink(value, at))
 		return
 	}
 	text := widget.NewLabel(value)
 	text.Wrapping = fyne.TextWrapBreak
 	text.Selectable = true
 	l.facts.Add(text)
+}
+
+// factLink is a fact with a page of the web behind it. The keys that it has no use for are those of the large photo.
+type factLink struct {
+	widget.Hyperlink
+
+	l *largeView
+}
+
+func (l *largeView) newLink(text string, page *url.URL) *factLink {
+	f := &factLink{l: l}
+	f.Text, f.URL, f.Truncation = text, page, fyne.TextTruncateEllipsis
+	f.ExtendBaseWidget(f)
+	return f
+}
+
+// TypedKey implements fyne.Focusable.
+func (f *factLink) TypedKey(ev *fyne.KeyEvent) {
+	switch ev.Name {
+	case fyne.KeySpace:
+		f.Hyperlink.TypedKey(ev)
+	case fyne.KeyReturn, fyne.KeyEnter:
+		f.Hyperlink.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+	default:
+		f.l.typed(ev)
+	}
+}
+
+// TypedRune implements fyne.Focusable.
+func (f *factLink) TypedRune(r rune) {
+	if r != ' ' {
+		f.l.rune(r)
+	}
 }
 
 // typed does what a key is for while the photo is large.

@@ -58,7 +58,7 @@ func (v *view) ask(title, act, name string, answered func(name string)) {
 	entry.SetPlaceHolder(v.tx.T("review.label.placeholder"))
 	d := widgets.NewDialog(v.Window, title, v.tx.T("kit.cancel"), entry, 420, 0)
 	yes := d.SetAccept(act, theme.ConfirmIcon(), func() { answered(strings.TrimSpace(entry.Text)) })
-	entry.OnChanged = func(text string) { enable(&yes.Button, strings.TrimSpace(text) != "") }
+	entry.OnChanged = func(text string) { enable(yes, strings.TrimSpace(text) != "") }
 	entry.OnChanged(name)
 	d.SetOnClosed(v.focus)
 	d.Open(entry)

@@ -59,6 +59,7 @@ type Params struct {
 
 	// What the frame does.
 	Collect     func()           // Goes to Collect.
+	Inbox       func()           // Opens the photos that servers have kept.
 	OpenDataset func()           // Asks for a dataset to open.
 	OpenFolder  func(dir string) // Shows a folder in the system's file manager.
 }

@@ -37,8 +37,8 @@ type view struct {
 	line    float32 // Height of a line in the list.
 	hover   int     // Line under what is being dragged, or -1.
 	quiet   bool    // The list is being set, not clicked.
-	rename  *widget.Button
-	discard *widget.Button
+	rename  *widgets.Button
+	discard *widgets.Button
 
 	grid    *grid.Grid
 	drawn   section // Section that the grid shows.
@@ -49,15 +49,15 @@ type view struct {
 	orders  *widget.Select
 	ofTrash *fyne.Container
 	ofRest  *fyne.Container
-	moveTo  *widget.Button
-	remove  *widget.Button
-	restore *widget.Button
-	all     *widget.Button
-	clear   *widget.Button
+	moveTo  *widgets.Button
+	remove  *widgets.Button
+	restore *widgets.Button
+	all     *widgets.Button
+	clear   *widgets.Button
 	toolbar *fyne.Container
 	counts  *widget.Label // How many photos there are, or what was done.
-	undo    *widget.Button
-	redo    *widget.Button
+	undo    *widgets.Button
+	redo    *widgets.Button
 	foot    *fyne.Container
 
 	ghost     *fyne.Container
@@ -148,6 +148,17 @@ func (v *view) focus() {
 	}
 }
 
+// keeping gives what a button does, with the keys still for the photos: a click beside them takes the keyboard's focus from
+// them and gives it to nobody. A button that a key has tapped keeps it.
+func (v *view) keeping(do func()) func() {
+	return func() {
+		if v.Window.Canvas().Focused() == nil {
+			v.focus()
+		}
+		do() // A menu or dialog that this opens gives the focus back when it closes.
+	}
+}
+
 // makeSections makes the list at the left.
 func (v *view) makeSections() fyne.CanvasObject {
 	v.list = widget.NewList(
@@ -166,22 +177,23 @@ func (v *view) makeSections() fyne.CanvasObject {
 		v.p.choose(v.lines[i])
 		v.grid.TakeFocus()
 	}
-	add := widget.NewButtonWithIcon(v.tx.T("review.label.new"), theme.ContentAddIcon(), func() {
+	add := widgets.NewButton(v.tx.T("review.label.new"), theme.ContentAddIcon(), func() {
 		v.ask(v.tx.T("review.label.new.title"), v.tx.T("review.label.new.act"), "", v.p.addLabel)
 	})
-	v.rename = widget.NewButtonWithIcon(v.tx.T("review.label.rename"), theme.DocumentCreateIcon(), func() {
+	v.rename = widgets.NewButton(v.tx.T("review.label.rename"), theme.DocumentCreateIcon(), func() {
 		from := v.p.current.label
 		v.ask(v.tx.T("review.label.rename.title", "Label", from), v.tx.T("review.label.rename.act"), from, func(to string) {
 			v.p.renameLabel(from, to)
 		})
 	})
-	v.discard = widget.NewButtonWithIcon(v.tx.T("review.label.remove"), theme.ContentRemoveIcon(), func() {
+	v.discard = widgets.NewButton(v.tx.T("review.label.remove"), theme.ContentRemoveIcon(), v.keeping(func() {
 		v.p.removeLabel(v.p.current.label)
-	})
-	for _, b := range []*widget.Button{add, v.rename, v.discard} {
+	}))
+	kept := widgets.NewButton(v.tx.T("inbox.menu"), theme.DownloadIcon(), v.Inbox)
+	for _, b := range []*widgets.Button{add, v.rename, v.discard, kept} {
 		b.Importance, b.Alignment = widget.LowImportance, widget.ButtonAlignLeading
 	}
-	return container.NewBorder(nil, container.NewVBox(widget.NewSeparator(), add, v.rename, v.discard), nil, nil, v.list)
+	return container.NewBorder(nil, container.NewVBox(widget.NewSeparator(), add, v.rename, v.discard, kept), nil, nil, v.list)
 }
 
 // lineText gives what line i of the list says.
@@ -208,7 +220,7 @@ func (v *view) lineText(i int) lineText {
 func (v *view) makeChosen() fyne.CanvasObject {
 	v.title = widget.NewLabelWithStyle("", fyne.TextAlignLeading, fyne.TextStyle{Bold: true})
 	v.title.Truncation = fyne.TextTruncateEllipsis
-	back := widget.NewButtonWithIcon(v.tx.T("review.back"), theme.NavigateBackIcon(), func() {
+	back := widgets.NewButton(v.tx.T("review.back"), theme.NavigateBackIcon(), func() {
 		v.p.back()
 		v.grid.TakeFocus()
 	})
@@ -239,14 +251,14 @@ func (v *view) makeToolbar() fyne.CanvasObject {
 		v.grid.SetSide(sides[i].side)
 		v.grid.TakeFocus()
 	}
-	v.moveTo = widget.NewButtonWithIcon(v.tx.T("review.move"), theme.FolderIcon(), nil)
-	v.moveTo.OnTapped = func() { v.showMenu(v.labelMenu(), below(v.moveTo)) }
-	v.remove = widget.NewButtonWithIcon(v.tx.T("review.delete"), theme.DeleteIcon(), v.p.remove)
+	v.moveTo = widgets.NewButton(v.tx.T("review.move"), theme.FolderIcon(), nil)
+	v.moveTo.OnTapped = v.keeping(func() { v.showMenu(v.labelMenu(), below(v.moveTo)) })
+	v.remove = widgets.NewButton(v.tx.T("review.delete"), theme.DeleteIcon(), v.keeping(v.p.remove))
 	v.ofRest = container.NewHBox(v.moveTo, v.remove)
 
-	v.restore = widget.NewButtonWithIcon(v.tx.T("review.restore"), theme.MailReplyIcon(), func() { v.p.restore(false) })
-	v.all = widget.NewButtonWithIcon(v.tx.T("review.restore.all"), theme.MailReplyAllIcon(), func() { v.p.restore(true) })
-	v.clear = widget.NewButtonWithIcon(v.tx.T("review.empty"), theme.DeleteIcon(), v.askToEmpty)
+	v.restore = widgets.NewButton(v.tx.T("review.restore"), theme.MailReplyIcon(), v.keeping(func() { v.p.restore(false) }))
+	v.all = widgets.NewButton(v.tx.T("review.restore.all"), theme.MailReplyAllIcon(), v.keeping(func() { v.p.restore(true) }))
+	v.clear = widgets.NewButton(v.tx.T("review.empty"), theme.DeleteIcon(), v.keeping(v.askToEmpty))
 	v.ofTrash = container.NewHBox(v.restore, v.all, v.clear)
 	v.toolbar = container.NewHBox(v.orders, size, layout.NewSpacer(), v.ofRest, v.ofTrash)
 	return v.toolbar
@@ -291,8 +303,8 @@ func (v *view) makeGrid() fyne.CanvasObject {
 func (v *view) makeFoot() fyne.CanvasObject {
 	v.counts = widget.NewLabel("")
 	v.counts.Truncation = fyne.TextTruncateEllipsis
-	v.undo = widget.NewButtonWithIcon("", theme.ContentUndoIcon(), v.p.undo)
-	v.redo = widget.NewButtonWithIcon("", theme.ContentRedoIcon(), v.p.redo)
+	v.undo = widgets.NewButton("", theme.ContentUndoIcon(), v.keeping(v.p.undo))
+	v.redo = widgets.NewButton("", theme.ContentRedoIcon(), v.keeping(v.p.redo))
 	v.undo.Importance, v.redo.Importance = widget.LowImportance, widget.LowImportance
 	v.foot = container.NewBorder(nil, nil, nil, container.NewHBox(v.undo, v.redo), v.counts)
 	return v.foot
@@ -376,7 +388,7 @@ func (v *view) drawPicked() {
 	v.drawCounts()
 	_, focus := v.p.place[v.p.focus]
 	some := len(v.p.selected) > 0 || focus
-	for _, b := range []*widget.Button{v.moveTo, v.remove, v.restore} {
+	for _, b := range []*widgets.Button{v.moveTo, v.remove, v.restore} {
 		enable(b, some)
 	}
 	enable(v.all, len(v.p.photos) > 0)
@@ -507,6 +519,7 @@ func (v *view) typed(ev *fyne.KeyEvent) {
 			v.p.back()
 		}
 	default:
+		widgets.ToWindow(v.Window, ev)
 	}
 }
 
@@ -552,7 +565,7 @@ func show(o fyne.CanvasObject, visible bool) {
 	}
 }
 
-func enable(b *widget.Button, on bool) {
+func enable(b *widgets.Button, on bool) {
 	switch {
 	case on && b.Disabled():
 		b.Enable()

@@ -181,7 +181,7 @@ func texts(o fyne.CanvasObject) string {
 			fmt.Fprintln(&b, o.Text)
 		case *widgets.Text:
 			fmt.Fprintln(&b, o.Text)
-		case *widget.Hyperlink:
+		case *factLink:
 			fmt.Fprintln(&b, o.Text, o.URL)
 		case *fyne.Container:
 			for _, c := range o.Objects {
@@ -306,6 +306,43 @@ func TestFocusGoesToWhatIsShown(t *testing.T) {
 	r.idle()
 	if got := r.on(); got != "rose/1.jpg" {
 		t.Errorf("there are %s", got)
+	}
+}
+
+// A click on a button takes the keyboard's focus from the photos, in the window of a screen, and gives it to nobody.
+func TestKeysAreForThePhotosAfterAClick(t *testing.T) {
+	r := newRoom(t, picturetest.Dataset(t, 3, "rose"))
+	click := func(b *widgets.Button) {
+		t.Helper()
+		r.window.Canvas().Unfocus()
+		test.Tap(b)
+		r.idle()
+	}
+	click(r.view.remove)
+	r.shortcut(&fyne.ShortcutUndo{})
+	r.idle()
+	if got := r.on(); got != "rose/0.jpg rose/1.jpg rose/2.jpg" {
+		t.Errorf("after Delete by a click, Ctrl+Z leaves %s", got)
+	}
+	click(r.view.moveTo)
+	r.press(fyne.KeyEscape, fyne.KeyDelete) // The menu, and then the photo.
+	r.idle()
+	if got := r.on(); got != "rose/0.jpg rose/2.jpg" {
+		t.Errorf("after a menu that was closed, Delete leaves %s", got)
+	}
+	r.press(fyne.KeyReturn)
+	click(r.view.large.move)
+	r.press(fyne.KeyEscape)
+	if got := r.window.Canvas().Focused(); got != r.view.large.photo {
+		t.Errorf("after the menu of the large photo, the keys go to %T", got)
+	}
+	r.press(fyne.KeyEscape)
+	r.idle()
+	r.window.Canvas().Focus(r.view.undo)
+	r.press(fyne.KeySpace)
+	r.idle()
+	if got := r.window.Canvas().Focused(); got != r.view.undo {
+		t.Errorf("a button that was reached by the keyboard loses it to %T", got)
 	}
 }
 
@@ -518,7 +555,7 @@ func TestProvenance(t *testing.T) {
 	}
 	r.until("the new photo", func() bool { return len(r.p.photos) == 2 })
 	r.p.enlarge(1)
-	r.reads("Jane\n", "CC BY 2.0 https://example.org/by", "https://example.org/page https://example.org/page", "flickr", "A rose", "120 × 90 pixels")
+	r.reads("Jane\n", "CC BY 2.0 https://example.org/by", "https://example.org/page https://example.org/page", "Flickr", "A rose", "120 × 90 pixels", "is not endorsed")
 	if strings.Contains(texts(r.window.Content()), "javascript") {
 		t.Error("an address that is not of the web became a link")
 	}
@@ -533,12 +570,36 @@ func TestProvenance(t *testing.T) {
 	if !slices.Contains(r.called, "folder "+filepath.Join(r.dir, "rose")) {
 		t.Errorf("called was %v", r.called)
 	}
+
+	// The keyboard reaches the links; from there, the keys do what they do elsewhere.
+	r.until("the picture", func() bool { return r.view.large.whole })
+	links := 0
+	for range 40 {
+		r.window.Canvas().FocusNext()
+		if _, ok := r.window.Canvas().Focused().(*factLink); ok {
+			links++
+		}
+	}
+	if links < 2 {
+		t.Errorf("the keyboard reaches %d links", links)
+	}
+	for range 40 {
+		if _, ok := r.window.Canvas().Focused().(*factLink); !ok {
+			r.window.Canvas().FocusNext()
+		}
+	}
 	if err := os.Remove(r.p.photos[0].Path); err != nil {
 		t.Fatal(err)
 	}
-	r.p.step(-1)
+	r.window.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyLeft})
+	if r.window.Canvas().Focused() != r.view.large.photo {
+		t.Errorf("the focus is on %T", r.window.Canvas().Focused())
+	}
 	r.until("the reason", func() bool { return r.p.large.err != nil })
 	r.reads("This photo cannot be shown.", "does not exist")
+	if strings.Contains(texts(r.window.Content()), "Flickr") {
+		t.Error("a photo of one's own is said to be of Flickr")
+	}
 }
 
 func TestZoom(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"fyne.io/fyne/v2/widget"
 )
 
-// Dialog is a question or a message over a window. Escape closes it without an answer, Enter does what it is for, and Tab
-// goes through its widgets; afterwards the keyboard's focus is where it was. (The dialogs of Fyne 2.7 know neither key.)
+// Dialog is a question or a message over a window. Escape closes it without an answer, Enter does what it is for, Tab goes
+// through its widgets, and Page Up and Page Down scroll what does not fit; afterwards the keyboard's focus is where it was. (The dialogs of Fyne 2.7 know neither key.)
 //
 // A key goes to the widget with the focus alone, so what can have it in a dialog has to be one of this package: [Button],
 // [Entry], [Select], [Check] and [List] hand on what they have no use for.
@@ -152,9 +152,32 @@ func (d *Dialog) typed(key fyne.KeyName) bool {
 		case !d.careful && !d.accept.Disabled():
 			d.accept.OnTapped()
 		}
+	case fyne.KeyPageUp:
+		return d.page(-1)
+	case fyne.KeyPageDown:
+		return d.page(1)
 	default:
 		return false
 	}
+	return true
+}
+
+// page scrolls the content by so many pages; false where all of it is seen.
+func (d *Dialog) page(pages float32) bool {
+	scroll := d.scroll
+	if own, ok := d.content.(*container.Scroll); ok {
+		scroll = own
+	}
+	if scroll == nil {
+		return false
+	}
+	height := scroll.Size().Height
+	hidden := scroll.Content.MinSize().Height - height
+	if hidden <= 0 {
+		return false
+	}
+	const most = 0.9 // Of a page: what was last is seen again.
+	scroll.ScrollToOffset(fyne.NewPos(0, min(max(0, scroll.Offset.Y+pages*most*height), hidden)))
 	return true
 }
 
@@ -169,12 +192,23 @@ func TypedKey(w fyne.Window, ev *fyne.KeyEvent) bool {
 	return ok && d.typed(ev.Name)
 }
 
+// ToWindow hands a key that no widget has taken to a window; false where a dialog or menu is in front of it, or where it takes
+// no keys. (The driver does so only while nothing has the focus.)
+func ToWindow(w fyne.Window, ev *fyne.KeyEvent) bool {
+	typed := w.Canvas().OnTypedKey()
+	if typed == nil || w.Canvas().Overlays().Top() != nil {
+		return false
+	}
+	typed(ev)
+	return true
+}
+
 // HandOn hands a key of the widget with the focus to its dialog. (The window is the one where it has the focus: the driver
 // does not know the canvas of what was never drawn.)
 func HandOn(o fyne.Focusable, ev *fyne.KeyEvent) bool {
 	for _, w := range fyne.CurrentApp().Driver().AllWindows() {
 		if w.Canvas().Focused() == o {
-			return TypedKey(w, ev)
+			return TypedKey(w, ev) || ev.Name == fyne.KeyF1 && ToWindow(w, ev) // No widget has a use for that one.
 		}
 	}
 	return false
@@ -182,7 +216,8 @@ func HandOn(o fyne.Focusable, ev *fyne.KeyEvent) bool {
 
 func isEnter(ev *fyne.KeyEvent) bool { return ev.Name == fyne.KeyReturn || ev.Name == fyne.KeyEnter }
 
-// Button is a button that Enter taps, too.
+// Button is a button that Enter taps, too, and that keeps the keyboard's focus when a key has tapped it: that of Fyne gives it
+// away, and whoever works by keyboard begins anew at the first widget.
 type Button struct{ widget.Button }
 
 // NewButton gives a button; its icon may be nil.
@@ -196,10 +231,10 @@ func NewButton(text string, icon fyne.Resource, tapped func()) *Button {
 // TypedKey implements fyne.Focusable.
 func (b *Button) TypedKey(ev *fyne.KeyEvent) {
 	switch {
-	case isEnter(ev):
-		b.Tapped(nil)
-	case !HandOn(b, ev):
-		b.Button.TypedKey(ev)
+	case !isEnter(ev) && ev.Name != fyne.KeySpace:
+		HandOn(b, ev)
+	case !b.Disabled() && b.OnTapped != nil:
+		b.OnTapped()
 	}
 }
 

@@ -129,6 +129,67 @@ func TestDialogCannotAgree(t *testing.T) {
 	}
 }
 
+// TestButtonByKey taps a button beside any dialog.
+func TestButtonByKey(t *testing.T) {
+	w, tx := window(t)
+	tapped := 0
+	b := NewButton("Ask", nil, func() { tapped++ })
+	w.SetContent(b)
+	w.Canvas().Focus(b)
+	for _, key := range []fyne.KeyName{fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter} {
+		press(w, key)
+		if w.Canvas().Focused() != b {
+			t.Fatalf("after %s, the focus is on %v", key, w.Canvas().Focused())
+		}
+	}
+	press(w, fyne.KeyA)
+	b.Disable()
+	press(w, fyne.KeySpace)
+	if tapped != 3 {
+		t.Errorf("tapped %d times", tapped)
+	}
+	b.Enable()
+	b.OnTapped = func() { ShowMessage(w, tx, "Title", "Text.") }
+	press(w, fyne.KeySpace)
+	press(w, fyne.KeyEscape)
+	if w.Canvas().Overlays().Top() != nil || w.Canvas().Focused() != b {
+		t.Errorf("after a message, the focus is on %v", w.Canvas().Focused())
+	}
+}
+
+// TestDialogScrolls reads a long text by the keyboard alone.
+func TestDialogScrolls(t *testing.T) {
+	w, _ := window(t)
+	w.Resize(fyne.NewSize(640, 480))
+	text := strings.Repeat("A line of many.\n", 100)
+	inner := container.NewVScroll(widget.NewLabel(text))
+	NewDialog(w, "Scrolls itself", "Close", inner, 400, 400).Open(nil)
+	press(w, fyne.KeyPageDown)
+	if inner.Offset.Y < 100 || inner.Offset.Y > inner.Size().Height {
+		t.Errorf("Page Down scrolls to %v of %v", inner.Offset.Y, inner.Size().Height)
+	}
+	press(w, fyne.KeyPageUp)
+	press(w, fyne.KeyPageUp)
+	if inner.Offset.Y != 0 {
+		t.Errorf("Page Up scrolls to %v", inner.Offset.Y)
+	}
+	for range 100 {
+		press(w, fyne.KeyPageDown)
+	}
+	if end := inner.Content.MinSize().Height - inner.Size().Height; inner.Offset.Y != end {
+		t.Errorf("the end is at %v, want %v", inner.Offset.Y, end)
+	}
+	press(w, fyne.KeyEscape)
+
+	d := NewDialog(w, "Is scrolled", "Close", NewText(text), 400, 0)
+	d.Open(nil)
+	press(w, fyne.KeyPageDown)
+	if d.scroll.Offset.Y == 0 {
+		t.Error("Page Down does not scroll a long text")
+	}
+	press(w, fyne.KeyEscape)
+}
+
 // TestDialogUnderAnother closes a dialog by itself while another one is open over it.
 func TestDialogUnderAnother(t *testing.T) {
 	w, tx := window(t)

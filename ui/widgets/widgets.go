@@ -98,7 +98,7 @@ func Empty(icon fyne.Resource, title, text string, actions ...Action) fyne.Canva
 	heading.TextStyle.Bold, heading.SizeName = true, theme.SizeNameSubHeadingText
 	buttons := container.NewHBox(layout.NewSpacer())
 	for i, a := range actions {
-		b := widget.NewButtonWithIcon(a.Text, a.Icon, a.Do)
+		b := NewButton(a.Text, a.Icon, a.Do)
 		if i == 0 {
 			b.Importance = widget.HighImportance
 		}

@@ -115,7 +115,7 @@ func TestEmpty(t *testing.T) {
 		Action{"Open", theme.FolderOpenIcon(), func() { tapped = "open" }}))
 	w.Resize(fyne.NewSize(300, 200)) // Smaller than it would like.
 	w.Canvas().FocusNext()
-	if b, ok := w.Canvas().Focused().(*widget.Button); !ok || b.Text != "Collect" || b.Importance != widget.HighImportance {
+	if b, ok := w.Canvas().Focused().(*Button); !ok || b.Text != "Collect" || b.Importance != widget.HighImportance {
 		t.Fatalf("the keyboard reaches %v first", w.Canvas().Focused())
 	} else {
 		b.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})

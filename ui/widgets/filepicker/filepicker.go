@@ -52,6 +52,7 @@ type picker struct {
 	places []place
 
 	dir     string // The folder that is looked at.
+	follows bool   // It began where something was chosen last, and the next one is to begin here.
 	entries []entry
 	reads   int // Number of the last listing begun.
 	loading bool
@@ -68,10 +69,11 @@ func Show(p Params) {
 	if p.Want == Folder {
 		p.Matches = func(string) bool { return false }
 	}
-	if p.Start == "" {
+	follows := p.Start == ""
+	if follows {
 		p.Start = fyne.CurrentApp().Preferences().StringWithFallback(prefFolder, xdg.Home)
 	}
-	k := &picker{Params: p}
+	k := &picker{Params: p, follows: follows}
 	tx := p.Texts
 	k.path, k.word = widgets.NewEntry(), widgets.NewCenteredText("")
 	k.path.OnSubmitted = func(text string) { k.typed(text) }
@@ -322,7 +324,9 @@ func (k *picker) choose() {
 }
 
 func (k *picker) finish(path string) {
-	fyne.CurrentApp().Preferences().SetString(prefFolder, k.dir)
+	if k.follows { // Else, what is written next would lie in the dataset that was opened here.
+		fyne.CurrentApp().Preferences().SetString(prefFolder, k.dir)
+	}
 	k.dialog.Close()
 	k.Chosen(path)
 }

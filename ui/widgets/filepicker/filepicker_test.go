@@ -216,6 +216,25 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
+// A dataset that was opened is no place for what is written next, such as charts: it would be in the dataset.
+func TestWhereTheNextBegins(t *testing.T) {
+	a := ask(t, "en", Params{Want: Folder})
+	next := a.rows().k.Params
+	next.Start = ""
+	remembered := func() string { return fyne.CurrentApp().Preferences().String(prefFolder) }
+	a.press(fyne.KeyReturn, fyne.KeyReturn) // Into A, and A itself.
+	if len(a.chosen) != 1 || remembered() != "" {
+		t.Fatalf("chosen: %q, and the next begins in %q", a.chosen, remembered())
+	}
+	fyne.CurrentApp().Preferences().SetString(prefFolder, a.root)
+	Show(next)
+	a.settle()
+	a.press(fyne.KeyReturn, fyne.KeyReturn)
+	if want := filepath.Join(a.root, "A"); len(a.chosen) != 2 || a.chosen[1] != want || remembered() != want {
+		t.Errorf("chosen: %q, and the next begins in %q", a.chosen, remembered())
+	}
+}
+
 func TestTypedPath(t *testing.T) {
 	for _, c := range []struct {
 		want  Want

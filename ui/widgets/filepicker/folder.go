@@ -84,11 +84,13 @@ type place struct {
 func places() []place {
 	all := []place{
 		{"home", xdg.Home},
-		{"desktop", xdg.UserDirs.Desktop}, {"documents", xdg.UserDirs.Documents}, {"downloads", xdg.UserDirs.Download},
+		{"desktop", xdg.UserDirs.Desktop},
+		{"documents", xdg.UserDirs.Documents},
+		{"downloads", xdg.UserDirs.Download},
 		{"pictures", xdg.UserDirs.Pictures},
 	}
 	for _, mounts := range []string{"/media/" + filepath.Base(xdg.Home), "/run/media/" + filepath.Base(xdg.Home), "/mnt", "/Volumes"} {
-		disks, _ := filepath.Glob(mounts + "/*") //nolint:errcheck // The pattern is right.
+		disks, _ := filepath.Glob(mounts + "/*")
 		for _, disk := range disks {
 			all = append(all, place{"", disk})
 		}
