@@ -100,7 +100,7 @@ func answering(b *testing.B, home, program string, args func(port string) []stri
 	go func() { ended <- cmd.Wait() }()
 	b.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = <-ended
+		b.Log("it ended:", <-ended)
 	})
 	address = "http://127.0.0.1:" + port
 	for deadline := time.Now().Add(2 * time.Minute); ; {

@@ -2,6 +2,7 @@ package review
 
 import (
 	"errors"
+	"io/fs"
 
 	"kaika/core/curate"
 	"kaika/core/dataset"
@@ -58,6 +59,8 @@ func (v *view) fail(o outcome) {
 		sentence = v.tx.N("review.failed.partial", len(partial.Failures))
 	case errors.Is(o.err, curate.ErrReadOnly):
 		sentence = v.tx.T("review.failed.readonly")
+	case errors.Is(o.err, fs.ErrNotExist): // One photo that is missing would be a part.
+		sentence = v.tx.T("review.failed.gone")
 	case errors.Is(o.err, dataset.ErrLabelName):
 		sentence = v.tx.T("review.failed.name", "Label", o.label)
 	case errors.Is(o.err, dataset.ErrLabelClash):

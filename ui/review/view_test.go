@@ -402,6 +402,21 @@ func TestTrashIsEmptiedOnlyOnAYes(t *testing.T) {
 	}
 }
 
+func TestTheFolderIsGone(t *testing.T) {
+	r := newRoom(t, picturetest.Dataset(t, 2, "rose"))
+	if err := os.Rename(r.dir, r.dir+" away"); err != nil {
+		t.Fatal(err)
+	}
+	r.press(fyne.KeyDelete)
+	r.idle()
+	if top := r.window.Canvas().Overlays().Top(); top == nil || !strings.Contains(texts(top), "no longer where it was") {
+		t.Error("nothing says that the folder is gone")
+	}
+	if err := os.Rename(r.dir+" away", r.dir); err != nil { // It has to be there when it is closed.
+		t.Fatal(err)
+	}
+}
+
 func TestDragToALabel(t *testing.T) {
 	r := newRoom(t, picturetest.Dataset(t, 3, "lily", "rose"))
 	r.pick(0, []int{0, 2}...)

@@ -48,7 +48,7 @@ func TestLooks(t *testing.T) {
 				if err := os.WriteFile(photo, picturetest.EncodeJPEG(petals(3, 1000)), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				prefer(t, home, map[string]string{"language": language.code, "brightness": brightness, "dataset": dataset})
+				prefer(t, home, map[string]string{"language": language.code, "brightness": brightness, "dataset": dataset, "collect.near": "off"})
 
 				p := newScreen(t, 1280, 800).start(home)
 				at := func(phrase string) image.Rectangle { return marks.find(p, language.code, phrase) }
