@@ -272,6 +272,32 @@ func TestAttempts(t *testing.T) {
 	})
 }
 
+// TestOneAttempt has a client send many requests at once with a password that is not yet known to be right.
+func TestOneAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := authOf(t, "me", "secret")
+		turns := int64(0)
+		for a.turns.TryAcquire(1) {
+			turns++
+		}
+		for password, want := range map[string]error{"secret": nil, "wrong": errPassword} {
+			for range 3 * freeAttempts {
+				go func() {
+					if _, err := a.check(t.Context(), "mine", "me", password); !errors.Is(err, want) {
+						t.Errorf("%s: %v", password, err)
+					}
+				}()
+			}
+		}
+		synctest.Wait()
+		a.turns.Release(turns)
+		synctest.Wait()
+		if len(a.proven) != 1 {
+			t.Errorf("%d passwords are known", len(a.proven))
+		}
+	})
+}
+
 func TestPasswordLine(t *testing.T) {
 	for _, c := range []struct{ name, password, words string }{
 		{"", "x", "a name is not empty"},

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 )
 
@@ -47,6 +48,7 @@ type Auth struct {
 	key      []byte              // Of this run alone: passwords that were right are remembered under it, not as they are.
 	attempts *buckets            // Of each client, at passwords that are not known to be right.
 	turns    *semaphore.Weighted // Passwords that are compared at once: bcrypt is slow by design.
+	compared singleflight.Group  // Requests that a client sends at once with one password are one attempt.
 
 	mu     sync.Mutex
 	looked time.Time
@@ -213,39 +215,61 @@ func (a *Auth) check(ctx context.Context, client, name, password string) (string
 	a.mu.Lock()
 	a.refresh()
 	user, known := a.proven[key]
+	a.mu.Unlock()
+	if known {
+		return user, nil
+	}
+	outcome := a.compared.DoChan(client+string(key[:]), func() (any, error) {
+		return name, a.compare(context.WithoutCancel(ctx), client, name, password, key)
+	})
+	select {
+	case o := <-outcome:
+		if o.Err != nil {
+			return "", o.Err
+		}
+		return name, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// compare is an attempt of a client; key is what a right password is remembered under.
+func (a *Auth) compare(ctx context.Context, client, name, password string, key [sha256.Size]byte) error {
+	a.mu.Lock()
+	_, known := a.proven[key] // By the attempt that ended just now.
 	hash, exists := a.hashes[name]
 	if !exists {
 		hash = a.decoy
 	}
 	a.mu.Unlock()
 	if known {
-		return user, nil
+		return nil
 	}
 	if wait := a.attempts.take(client); wait > 0 {
-		return "", &problem{
+		return &problem{
 			status: http.StatusTooManyRequests, code: "attempts", sentence: "too many passwords were tried: wait a little", retryAfter: wait,
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, turnPatience)
 	defer cancel()
 	if err := a.turns.Acquire(ctx, 1); err != nil {
-		return "", err
+		return err
 	}
 	err := bcrypt.CompareHashAndPassword(hash, []byte(password[:min(len(password), maxPassword)]))
 	a.turns.Release(1)
 	if err != nil || !exists || len(password) > maxPassword {
-		return "", errPassword
+		return errPassword
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !bytes.Equal(a.hashes[name], hash) {
-		return "", errPassword // The file was changed in between.
+		return errPassword // The file was changed in between.
 	}
 	if len(a.proven) >= maxProven {
 		clear(a.proven)
 	}
 	a.proven[key] = name
-	return name, nil
+	return nil
 }
 
 // allow tells whether a request may use a route, and notes who sends it.
