@@ -44,8 +44,10 @@ gets its reason and the exit code is 1, the others are answered.`,
 				return usageError{errors.New("json and csv cannot both be asked for")}
 			case flags.top < 0:
 				return usageError{errors.New("top must be 0 (all labels) or more")}
-			case flags.precision != "" && flags.precision != "float32" && flags.precision != "bfloat16":
-				return usageError{fmt.Errorf("precision must be float32 or bfloat16, not %q", flags.precision)}
+			case flags.precision != "":
+				if err := checkPrecision(flags.precision); err != nil {
+					return err
+				}
 			}
 			return e.classify(c.Context(), flags, args)
 		},

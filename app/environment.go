@@ -143,10 +143,18 @@ func (e *environment) store(dir string) *model.Store {
 	return s
 }
 
+// checkPrecision refuses an arithmetic that base networks cannot compute in.
+func checkPrecision(precision string) error {
+	if precision != "float32" && precision != "bfloat16" {
+		return usageError{fmt.Errorf("precision must be float32 or bfloat16, not %q", precision)}
+	}
+	return nil
+}
+
 // base gives a base network by its name, at a size in pixels or 0 for its default.
 func (e *environment) base(dir, name string, size int, precision string) (*client.Base, error) {
-	if precision != "float32" && precision != "bfloat16" {
-		return nil, usageError{fmt.Errorf("precision must be float32 or bfloat16, not %q", precision)}
+	if err := checkPrecision(precision); err != nil {
+		return nil, err
 	}
 	m, err := e.store(dir).Open(name)
 	if err != nil {

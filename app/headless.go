@@ -29,7 +29,7 @@ import (
 type headlessFlags struct {
 	on bool
 
-	addr, authFile, tlsCert, tlsKey, datasets string
+	addr, authFile, tlsCert, tlsKey, datasets, precision string
 	models, trustedProxies                    []string
 	publicClassify                            bool
 	rate                                      float64
@@ -51,6 +51,7 @@ func (f *headlessFlags) add(to *pflag.FlagSet) {
 	s.StringVar(&f.addr, "addr", "127.0.0.1:8080", "address to listen at; :8080 is for the whole network")
 	s.StringArrayVar(&f.models, "model", nil,
 		"folder of a model, or of its versions in folders named by numbers; served under the folder's name, or as NAME=FOLDER; may be repeated")
+	s.StringVar(&f.precision, "precision", "", "arithmetic of the networks: float32, or bfloat16, which is faster on processors that have it (default as each was trained)")
 	s.StringVar(&f.authFile, "auth_file", "", "file with lines NAME:HASH of who may do all (kaika --hash_password NAME makes them); needed for what changes something")
 	s.BoolVar(&f.publicClassify, "public_classify", false, "let everybody classify who reaches the server")
 	s.StringVar(&f.tlsCert, "tls_cert", "", "certificate for HTTPS, a PEM file; read again when it changes")
@@ -87,6 +88,11 @@ func (f *headlessFlags) check() error {
 		return usageError{errors.New("queue must be 1 or more")}
 	case f.drainDelay < 0:
 		return usageError{errors.New("drain_delay must be 0 or more")}
+	}
+	if f.precision != "" {
+		if err := checkPrecision(f.precision); err != nil {
+			return err
+		}
 	}
 	if err := f.uploads.check(); err != nil {
 		return err
@@ -188,7 +194,7 @@ func (e *environment) headless(ctx context.Context, flags *headlessFlags, rateGi
 	defer listener.Close() //nolint:errcheck // Serve has closed it, or an error is on its way already.
 	models := serve.New(serve.Config{
 		Open: func(ctx context.Context, dir string) (*classify.Classifier, error) {
-			return classify.Open(ctx, dir, "", e.engine)
+			return classify.Open(ctx, dir, flags.precision, e.engine)
 		},
 		State: stateFile(listener.Addr(), flags.addr), Log: e.log, MaxQueue: flags.queue, Observe: config.Metrics,
 	})

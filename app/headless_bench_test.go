@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,8 +19,8 @@ import (
 )
 
 // BenchmarkHTTP measures requests a second and waits of 1, 8 and 64 clients of the built program over HTTP, driven by wrk,
-// against a Flask service with one session.run a request (testdata/flask_app.py) and against kaika classify, all with the
-// same model and the same real photos, in turns. Ratios are those of this run.
+// with both precisions, against a Flask service with one session.run a request (testdata/flask_app.py) and against kaika
+// classify, all with the same model and the same real photos, in turns. Ratios are those of this run.
 func BenchmarkHTTP(b *testing.B) {
 	photos, err := filepath.Glob(benchmarkPhotos + "/*/*.jpg")
 	if err != nil || len(photos) == 0 {
@@ -45,12 +46,23 @@ func BenchmarkHTTP(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	kaika := answering(b, home, "../build/kaika", func(port string) []string {
-		return []string{"--headless", "--addr", "127.0.0.1:" + port, "--model", model, "--datasets", "", "--log_level", "error"}
-	})
-	python, flask := "../build/tools/flask/bin/python", ""
-	if _, err := os.Stat(python); err == nil {
-		flask = answering(b, home, python, func(port string) []string { return []string{"testdata/flask_app.py", model, port} })
+	headless := func(precision string) string {
+		return answering(b, home, "../build/kaika", func(port string) []string {
+			return []string{"--headless", "--addr", "127.0.0.1:" + port, "--model", model, "--precision", precision, "--datasets", "", "--log_level", "error"}
+		})
+	}
+	type service struct{ name, address, path string }
+	our := []service{
+		{"float32", headless("float32"), "/api/v1/classify"},
+		{"bfloat16", headless("bfloat16"), "/api/v1/classify"},
+	}
+	var their []service
+	if python := "../build/tools/flask/bin/python"; exists(python) {
+		for _, threads := range []string{"threaded", "unthreaded"} {
+			their = append(their, service{"flask-" + threads, answering(b, home, python, func(port string) []string {
+				return []string{"testdata/flask_app.py", model, port, threads}
+			}), "/"})
+		}
 	} else {
 		b.Log("Flask is not there to compare with: setup/flask.sh")
 	}
@@ -59,22 +71,28 @@ func BenchmarkHTTP(b *testing.B) {
 		classify := float64(len(photos)-1) / (medianRun(b, home, "classify", "--model", model, "--json", some).seconds - start)
 		b.ReportMetric(classify, "photos/s-classify")
 		for _, clients := range []int{1, 8, 64} {
-			our := pressed(b, kaika, "/api/v1/classify", clients, photos)
-			unit := fmt.Sprintf("-%d-clients", clients)
-			b.ReportMetric(our.perSecond, "req/s"+unit)
-			b.ReportMetric(our.p50, "ms-p50"+unit)
-			b.ReportMetric(our.p99, "ms-p99"+unit)
-			b.ReportMetric(our.perSecond/classify, "x-classify"+unit)
-			if flask == "" {
-				continue
+			perSecond := map[string]float64{}
+			for _, s := range slices.Concat(our, their) {
+				seen := pressed(b, s.address, s.path, clients, photos)
+				perSecond[s.name] = seen.perSecond
+				unit := fmt.Sprintf("-%s-%d-clients", s.name, clients)
+				b.ReportMetric(seen.perSecond, "req/s"+unit)
+				b.ReportMetric(seen.p50, "ms-p50"+unit)
+				b.ReportMetric(seen.p99, "ms-p99"+unit)
 			}
-			their := pressed(b, flask, "/", clients, photos)
-			b.ReportMetric(their.perSecond, "req/s-flask"+unit)
-			b.ReportMetric(their.p50, "ms-p50-flask"+unit)
-			b.ReportMetric(their.p99, "ms-p99-flask"+unit)
-			b.ReportMetric(our.perSecond/their.perSecond, "x-flask"+unit)
+			for _, o := range our {
+				b.ReportMetric(perSecond[o.name]/classify, fmt.Sprintf("x-%s/classify-%d-clients", o.name, clients))
+				for _, t := range their {
+					b.ReportMetric(perSecond[o.name]/perSecond[t.name], fmt.Sprintf("x-%s/%s-%d-clients", o.name, t.name, clients))
+				}
+			}
 		}
 	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // answering starts a program that serves, with a port of its choice, until the benchmark ends.

@@ -491,6 +491,7 @@ func TestHeadlessUsage(t *testing.T) {
 		{"--headless --tls_cert x --tls_key y", exitFailed, "reading the certificate"},
 		{"--headless --rate -1", exitUsage, "rate must be 0"},
 		{"--headless --queue 0", exitUsage, "queue must be 1"},
+		{"--headless --precision half", exitUsage, "precision must be float32 or bfloat16"},
 		{"--headless --drain_delay -1s", exitUsage, "drain_delay must be 0"},
 		{"--headless --trusted_proxies here", exitUsage, "trusted_proxies must be networks"},
 		{"--headless --auth_file nowhere", exitFailed, "reading the file of passwords"},

@@ -1,6 +1,7 @@
 """A web service as tutorials on retrain.py end with: Flask, the frozen graph, one session.run a request.
 
-Usage: flask_app.py MODEL-FOLDER PORT. POST / with the photo in the field "file" answers with labels and scores.
+Usage: flask_app.py MODEL-FOLDER PORT threaded|unthreaded. Flask answers each request in a thread of its own, or one after the
+other, which was its default until version 1.0, when those tutorials were written. POST / with the photo in the field "file" answers with labels and scores.
 """
 
 import os
@@ -9,7 +10,7 @@ import sys
 import flask
 import tensorflow as tf
 
-folder, port = sys.argv[1], int(sys.argv[2])
+folder, port, threads = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 with open(os.path.join(folder, "retrained_labels.txt"), encoding="utf-8") as f:
     labels = f.read().splitlines()
 graph_def = tf.compat.v1.GraphDef()
@@ -29,4 +30,4 @@ def classify():
     return flask.jsonify([{"label": labels[i], "score": float(scores[i])} for i in scores.argsort()[::-1]])
 
 
-app.run(host="127.0.0.1", port=port, threaded=True)
+app.run(host="127.0.0.1", port=port, threaded=threads == "threaded")
