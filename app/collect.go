@@ -15,6 +15,7 @@ import (
 
 	"kaika/core/collect"
 	"kaika/core/curate"
+	"kaika/core/dataset"
 	"kaika/core/picture"
 )
 
@@ -26,11 +27,11 @@ const (
 
 // collectFlags are those of kaika collect.
 type collectFlags struct {
-	wanted
+	searchFlags
 
-	dataset, source, license string
-	count                    int
-	nearDuplicates, json     bool
+	dataset, source      string
+	count                int
+	nearDuplicates, json bool
 }
 
 func newCollect(e *environment) *cobra.Command {
@@ -52,14 +53,13 @@ when no keyword is given.`,
   kaika collect "crack in wall=crack" --source openverse --count 50 --dataset walls
   kaika collect --source photos.zip --dataset flowers`,
 		RunE: func(c *cobra.Command, args []string) error {
-			var err error
 			switch {
 			case flags.dataset == "":
 				return usageError{errors.New("dataset is missing: name the folder that the photos go into")}
 			case flags.count < 0:
 				return usageError{errors.New("count must be 0 (all there are) or more")}
 			}
-			if flags.terms, err = collect.ParseTerms(flags.license); err != nil {
+			if err := flags.read(c.Flags(), flags.source); err != nil {
 				return usageError{err}
 			}
 			return e.collect(c.Context(), flags, args)
@@ -70,11 +70,7 @@ when no keyword is given.`,
 	f.StringVar(&flags.dataset, "dataset", "", "folder of the dataset; it is made if it is missing")
 	f.StringVar(&flags.source, "source", fromFlickr, "flickr, openverse, or the path of a folder, an archive or a list of addresses")
 	f.IntVar(&flags.count, "count", 20, "photos a keyword; 0 for all there are")
-	f.StringVar(&flags.license, "license", "", "licenses that are allowed, such as by,by-sa,cc0 (default those that allow every use)")
-	f.IntVar(&flags.minSide, "min_side", 200, "the least length in pixels of a photo's shorter side")
-	f.StringSliceVar(&flags.excludeWords, "exclude", nil, "words that must not be in title, description or tags")
-	f.StringSliceVar(&flags.excludeTags, "exclude_tags", nil, "tags that a photo must not have")
-	f.BoolVar(&flags.unsafe, "unsafe", false, "also photos that are not safe for everybody to see")
+	flags.add(f)
 	f.BoolVar(&flags.nearDuplicates, "near_duplicates", false, "also photos that look like one that is there, such as the same one in another size")
 	f.BoolVar(&flags.json, "json", false, "print the report as JSON")
 	return c
@@ -84,9 +80,9 @@ when no keyword is given.`,
 func (e *environment) source(ctx context.Context, flags collectFlags) (collect.Source, error) {
 	switch strings.ToLower(flags.source) {
 	case fromFlickr:
-		return e.flickr(ctx, flags.wanted)
+		return e.searchFlickr(ctx, flags.search)
 	case fromOpenverse:
-		return e.openverse(flags.wanted)
+		return e.searchOpenverse(flags.search)
 	}
 	switch strings.ToLower(filepath.Ext(flags.source)) {
 	case ".csv", ".txt":
@@ -103,6 +99,9 @@ func requests(ctx context.Context, source collect.Source, args []string, count i
 		if !named {
 			label = collect.Label(keyword)
 		}
+		if slices.ContainsFunc(all, func(r collect.Request) bool { return r.Keyword == strings.TrimSpace(keyword) }) {
+			return nil, usageError{fmt.Errorf("the keyword %q is there twice: once is enough", strings.TrimSpace(keyword))}
+		}
 		all = append(all, collect.Request{Keyword: strings.TrimSpace(keyword), Label: strings.TrimSpace(label), Count: count})
 	}
 	local, own := source.(collect.Local)
@@ -117,6 +116,9 @@ func requests(ctx context.Context, source collect.Source, args []string, count i
 	if err != nil || len(all) > 0 {
 		return all, err
 	}
+	if len(contents) == 0 {
+		return nil, fmt.Errorf("there are no photos in %s: choose another folder or archive, or a list with a line for each address", source.Name())
+	}
 	for _, c := range contents {
 		if c.Name == "" {
 			return nil, usageError{fmt.Errorf("the photos in %s are under no label: name one, as in kaika collect =rose", source.Name())}
@@ -124,6 +126,13 @@ func requests(ctx context.Context, source collect.Source, args []string, count i
 		all = append(all, collect.Request{Keyword: c.Name, Label: collect.Label(c.Name), Count: count})
 	}
 	return all, nil
+}
+
+// collectReport is what kaika collect --json prints.
+type collectReport struct {
+	collect.Report
+
+	Refused []dataset.Skip `json:"refused"`
 }
 
 func (e *environment) collect(ctx context.Context, flags collectFlags, args []string) (err error) {
@@ -140,7 +149,18 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 		return err
 	}
 	defer func() { err = errors.Join(err, library.Close()) }()
+	var labels []string
+	for _, w := range wishes {
+		labels = append(labels, w.Label)
+	}
+	if err := library.CheckLabels(labels); err != nil {
+		return usageError{fmt.Errorf("%w. Give a label of your own with KEYWORD=LABEL", err)}
+	}
+	refused := []dataset.Skip{}
 	collector := collect.Collector{Library: library, Source: source, MinSide: flags.minSide, Observe: func(event collect.Event) {
+		if r := event.Refusal; r != nil {
+			refused = append(refused, dataset.Skip{Path: r.Name, Reason: r.Reason, Detail: r.Detail})
+		}
 		if event.Request >= 0 {
 			w := wishes[event.Request]
 			e.terminal.progress(false, "%s: %s", w.Label, counted(w, event.Counts))
@@ -154,9 +174,13 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 	report, err := collector.Run(ctx, wishes)
 	e.terminal.clear()
 	if flags.json {
-		return errors.Join(e.printJSON(report), err)
+		return errors.Join(e.printJSON(collectReport{report, refused}), err)
 	}
-	return errors.Join(e.printf("%s", collected(report)), err)
+	words := collected(report)
+	if _, own := source.(collect.Local); own { // Of a service, another photo has taken the place.
+		words += skippedText(refused)
+	}
+	return errors.Join(e.printf("%s", words), err)
 }
 
 // library opens a dataset, which is made if it is missing.

@@ -98,6 +98,10 @@ func TestCollectOwn(t *testing.T) {
 	if code != exitDone || !strings.Contains(stdout, "tulip") {
 		t.Fatalf("exit code %d, said %s%s", code, stdout, stderr)
 	}
+	write(t, []byte("words"), photos, "tulip", "bad.jpg")
+	if code, stdout, stderr = told(t, "collect", "--source", photos, "--min_side", "1", "--dataset", dir); code != exitDone || !strings.Contains(stdout, "Not used (1):\n  ") || !strings.Contains(stdout, "bad.jpg is a text file") {
+		t.Errorf("exit code %d, said %s%s", code, stdout, stderr)
+	}
 	labels, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -123,12 +127,19 @@ func TestCollectBadly(t *testing.T) {
 		{"collect --dataset " + dir, exitUsage, "name at least one keyword"},
 		{"collect rose --dataset " + dir + " --license mine", exitUsage, "there is no license"},
 		{"collect rose --dataset " + dir + " --count -1", exitUsage, "count must be"},
+		{"collect rose rose --dataset " + dir, exitUsage, "twice"},
+		{"collect rose=../../evil --dataset " + dir, exitUsage, "cannot be the name of a label"},
+		{"collect rose sunflower=Rose --dataset " + dir, exitUsage, "KEYWORD=LABEL"},
+		{"collect --source " + t.TempDir() + " --dataset " + dir, exitFailed, "there are no photos in"},
 		{"collect --source " + filepath.Join(dir, "gone") + " --dataset " + dir, exitFailed, "gone"},
 	} {
 		code, _, stderr := told(t, strings.Fields(test.args)...)
 		if code != test.code || !strings.Contains(stderr, test.words) {
 			t.Errorf("%s: exit code %d, said %q", test.args, code, stderr)
 		}
+	}
+	if counts := s.Counts(); counts.Pictures > 0 {
+		t.Errorf("%d pictures were asked for in vain", counts.Pictures)
 	}
 	t.Setenv(flickrSecretVariable, "wrong")
 	code, _, stderr := told(t, "collect", "rose", "--dataset", dir)

@@ -14,7 +14,24 @@ import (
 )
 
 func newDataset(e *environment) *cobra.Command {
-	return group("dataset", "Work with datasets", newDatasetFetch(e), newDatasetStats(e), newDatasetExport(e), newDatasetImport(e), newDatasetCredits(e), newDatasetVerify(e), newDatasetAugment(e))
+	return group("dataset", "Work with datasets", newDatasetFetch(e), datasetFlag(newDatasetStats(e)), datasetFlag(newDatasetExport(e)),
+		newDatasetImport(e), datasetFlag(newDatasetCredits(e)), newDatasetVerify(e), datasetFlag(newDatasetAugment(e)))
+}
+
+// datasetFlag lets a command that takes the dataset as its first argument take it as the flag that the other commands have.
+func datasetFlag(c *cobra.Command) *cobra.Command {
+	var dir string
+	c.Flags().StringVar(&dir, "dataset", "", "folder of the dataset, in place of the first argument")
+	with := func(args []string) []string {
+		if dir == "" {
+			return args
+		}
+		return append([]string{dir}, args...)
+	}
+	check, run := c.Args, c.RunE
+	c.Args = func(c *cobra.Command, args []string) error { return check(c, with(args)) }
+	c.RunE = func(c *cobra.Command, args []string) error { return run(c, with(args)) }
+	return c
 }
 
 func newDatasetFetch(e *environment) *cobra.Command {

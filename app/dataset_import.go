@@ -80,11 +80,14 @@ func importedText(r *transfer.Imported) string {
 		}
 		b.WriteString("\n" + skippedText(r.Refused))
 	}
-	made := "are new in"
-	if r.New {
-		made = "are in the new dataset"
+	verb, made := "are", "new in"
+	if r.Added == 1 {
+		verb = "is"
 	}
-	fmt.Fprintf(&b, "\n%s %s %s", count(r.Added, "photo"), made, filepath.Clean(r.Dataset))
+	if r.New {
+		made = "in the new dataset"
+	}
+	fmt.Fprintf(&b, "\n%s %s %s %s", count(r.Added, "photo"), verb, made, filepath.Clean(r.Dataset))
 	if r.Sources > 0 {
 		fmt.Fprintf(&b, "; of %d it is known where they came from", r.Sources)
 	}

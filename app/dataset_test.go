@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"kaika/core/picture/picturetest"
 )
 
 // TestDatasetFetch downloads from a server that is not the publisher's: what it gives is refused, and nothing is left in
@@ -73,6 +76,29 @@ func TestMirrored(t *testing.T) {
 		t.Setenv(mirrorVariable, bad)
 		if got, err := mirrored(publisher); err == nil {
 			t.Errorf("%q makes %s", bad, got)
+		}
+	}
+}
+
+// TestDatasetAsAFlag names the dataset in both ways.
+func TestDatasetAsAFlag(t *testing.T) {
+	dir := picturetest.Dataset(t, 2, "rose", "tulip")
+	for _, command := range []string{"stats", "credits", "augment --copies 1 --flip_left_right", "augment --remove", "export"} {
+		words := append([]string{"dataset"}, strings.Fields(command)...)
+		for i, at := range [][]string{{dir}, {"--dataset", dir}, {"--dataset=" + dir}} {
+			args := append(slices.Clone(words), at...)
+			if command == "export" {
+				args = append(args, filepath.Join(t.TempDir(), "d.tar"))
+			}
+			if code, _, stderr := told(t, args...); code != exitDone {
+				t.Errorf("%s, way %d: exit code %d, said %s", command, i, code, stderr)
+			}
+		}
+		if code, _, stderr := told(t, words...); code != exitUsage {
+			t.Errorf("%s without a dataset: exit code %d, said %s", command, code, stderr)
+		}
+		if code, _, stderr := told(t, append(slices.Clone(words), "--dataset", dir, dir, "a.tar", "b")...); code != exitUsage {
+			t.Errorf("%s with too much: exit code %d, said %s", command, code, stderr)
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (e *environment) checkers(ctx context.Context, photos []curate.Photo) (map[
 		}
 		switch kind {
 		case fromFlickr:
-			f, err := e.flickr(ctx, wanted{})
+			f, err := e.searchFlickr(ctx, search{})
 			if err != nil {
 				return nil, err
 			}

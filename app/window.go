@@ -150,18 +150,28 @@ func (e *environment) services() []collect.Service {
 	})
 	return []collect.Service{{
 		Kind: fromFlickr, Name: "Flickr", Licenses: source.AllTerms(), FindKey: findKey, KeyFrom: keyVariable(),
+		Filters: collect.Filters{Sorts: source.FlickrSorts(), Tags: true, Drawings: true, Unsafe: true},
 		Open: func(ctx context.Context, w collect.Wanted) (source.Source, error) {
 			if err := findKey(ctx); err != nil {
 				return nil, err
 			}
-			return e.flickr(ctx, wanted{terms: w.Licenses, excludeWords: w.ExcludeWords, minSide: w.MinSide})
+			return e.searchFlickr(ctx, searchOf(w))
 		},
 	}, {
 		Kind: fromOpenverse, Name: "Openverse", Licenses: openverse,
+		Filters: collect.Filters{Origins: []collect.Origin{{ID: "flickr", Name: "Flickr"}, {ID: "wikimedia", Name: "Wikimedia Commons"}}, Unsafe: true},
 		Open: func(_ context.Context, w collect.Wanted) (source.Source, error) {
-			return e.openverse(wanted{terms: w.Licenses, excludeWords: w.ExcludeWords, minSide: w.MinSide})
+			return e.searchOpenverse(searchOf(w))
 		},
 	}}
+}
+
+// searchOf gives the search for what is wanted in the window.
+func searchOf(w collect.Wanted) search {
+	return search{
+		wanted: wanted{terms: w.Licenses, excludeWords: w.ExcludeWords, excludeTags: w.ExcludeTags, minSide: w.MinSide, unsafe: w.Unsafe},
+		sort:   w.Sort, tagsOnly: w.TagsOnly, anyContent: w.Drawings, origins: w.Origins,
+	}
 }
 
 // keyVariable gives the name of the variable whose key of Flickr is used in place of the one that is kept, or "".

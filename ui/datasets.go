@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -15,6 +16,7 @@ import (
 
 	"kaika/core/dataset"
 	"kaika/core/job"
+	"kaika/ui/collect"
 	"kaika/ui/widgets"
 	"kaika/ui/widgets/filepicker"
 )
@@ -184,8 +186,9 @@ func short(path string, most int) string {
 	return "…" + string(letters[len(letters)-most+1:])
 }
 
-// dropped takes what was dropped anywhere on the window: photos are classified; for folders and archives there is a
-// question, except on the Classify tab, where folders are classified, too.
+// dropped takes what was dropped anywhere on the window. Photos are classified, and whatever comes with them: nothing of it
+// goes unsaid. An archive or a list of addresses by itself is listed in Collect, and for a folder by itself there is a
+// question; but on the Classify tab folders are classified, and a text is a file that is no photo.
 func (f *Frame) dropped(uris []fyne.URI) {
 	var paths []string
 	for _, uri := range uris {
@@ -204,14 +207,15 @@ func (f *Frame) dropped(uris []fyne.URI) {
 
 func (f *Frame) take(d dropped) {
 	classifying := f.selected() == tabClassify
+	all := slices.Concat(d.photos, d.folders, d.archives)
 	switch {
-	case len(d.archives) > 0:
+	case len(all) == 1 && len(d.archives) == 1 && (!classifying || !collect.IsList(d.archives[0])):
 		f.importPhotos(d.archives[0])
-	case len(d.folders) == 1 && len(d.photos) == 0 && !classifying:
+	case len(all) == 1 && len(d.folders) == 1 && !classifying:
 		f.askAboutFolder(d.folders[0])
 	default:
 		f.Select(tabClassify)
-		f.classify.Drop(append(d.photos, d.folders...))
+		f.classify.Drop(all)
 	}
 }
 
@@ -245,15 +249,15 @@ func (f *Frame) askAboutFolder(dir string) {
 
 // importPhotos lists a folder or an archive in the Collect tab. Without a dataset one is made first.
 func (f *Frame) importPhotos(path string) {
-	collect := func() {
+	list := func() {
 		f.Select(tabCollect)
 		f.collect.Import(path)
 	}
 	if f.session.library == nil {
-		f.newDataset(collect)
+		f.newDataset(list)
 		return
 	}
-	collect()
+	list()
 }
 
 // openFolder shows a folder in the system's file manager.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"fyne.io/fyne/v2"
@@ -35,8 +36,10 @@ const (
 type tab interface {
 	// Content builds the tab's widgets anew, in the language of the moment; what the tab holds stays.
 	Content() fyne.CanvasObject
-	// Shown tells the tab that it came to the front.
+	// Shown tells the tab that it came to the front, or that another dataset did in it.
 	Shown()
+	// Hidden tells the tab that it is not at the front any more: it has no need to draw until it is.
+	Hidden()
 	// Close ends the tab's work and waits for it.
 	Close()
 }
@@ -69,9 +72,11 @@ type Frame struct {
 
 	names   []string // Of the tabs.
 	tabs    *container.AppTabs
+	front   tab             // The one that is seen, or nil.
 	body    *fyne.Container // Holds the greeting or the tabs.
 	dataset *widgets.Button
 	path    *widget.Label
+	top     *fyne.Container // Holds both.
 	status  *status
 	told    *curate.Library // What the tabs were told.
 	opened  bool            // A dataset, or the user went on without one: no more greeting.
@@ -177,7 +182,7 @@ func (f *Frame) build() {
 	settings := widgets.NewButton("", theme.SettingsIcon(), f.showSettings)
 	help := widgets.NewButton("", theme.HelpIcon(), f.showHelp)
 	settings.Importance, help.Importance = widget.LowImportance, widget.LowImportance
-	top := container.NewBorder(nil, nil, f.dataset, container.NewHBox(settings, help), f.path)
+	f.top = container.NewBorder(nil, nil, f.dataset, container.NewHBox(settings, help), f.path)
 
 	selected := f.p.App.Preferences().StringWithFallback(prefTab, tabReview)
 	icons := map[string]fyne.Resource{
@@ -201,7 +206,7 @@ func (f *Frame) build() {
 	f.body = container.NewStack()
 	f.window.SetMainMenu(f.menu())
 	f.window.SetContent(container.New(&atLeast{}, container.NewBorder(
-		container.NewVBox(container.NewPadded(top), widget.NewSeparator()),
+		container.NewVBox(container.NewPadded(f.top), widget.NewSeparator()),
 		f.status.build(), nil, nil, f.body)))
 	f.showDataset()
 }
@@ -250,7 +255,12 @@ func (f *Frame) tabShown() {
 	}
 	i := f.tabs.SelectedIndex()
 	f.p.App.Preferences().SetString(prefTab, f.names[i])
-	f.all()[i].Shown()
+	front := f.all()[i]
+	if f.front != nil && f.front != front {
+		f.front.Hidden()
+	}
+	f.front = front
+	front.Shown()
 }
 
 // popUp shows a menu below a button.
@@ -264,6 +274,9 @@ func (f *Frame) datasetChanged() {
 	changed := f.session.library != f.told
 	if changed {
 		f.told = f.session.library
+		if f.front != nil {
+			f.front.Hidden() // It draws in a turn of its own, below: together all this takes too long.
+		}
 		f.tellTabs(f.told)
 	}
 	if f.session.library != nil {
@@ -271,7 +284,7 @@ func (f *Frame) datasetChanged() {
 	}
 	f.showDataset()
 	if changed {
-		f.tabShown() // Its photos take the keyboard's focus, now that they are in the window.
+		f.p.Dispatch(f.tabShown) // Its photos take the keyboard's focus, now that they are in the window.
 	}
 }
 
@@ -289,16 +302,20 @@ func (f *Frame) showDataset() {
 		f.path.SetText("")
 		f.window.SetTitle("Kaika")
 	}
-	// The top row has its width by the button's text.
-	greeted := len(f.body.Objects) > 0 && f.body.Objects[0] != f.tabs
-	f.body.Objects = []fyne.CanvasObject{f.tabs}
-	if f.greets() {
+	f.top.Refresh() // The button has its width by its text.
+	was := slices.Clone(f.body.Objects)
+	switch {
+	case f.greets():
 		f.body.Objects = []fyne.CanvasObject{f.greeting()}
-	} else if greeted {
-		f.tabShown()
+	case len(was) == 0 || was[0] != f.tabs:
+		f.body.Objects = []fyne.CanvasObject{f.tabs}
+	default:
+		return
 	}
 	f.body.Refresh()
-	f.window.Content().Refresh()
+	if len(was) > 0 && !f.greets() {
+		f.tabShown()
+	}
 }
 
 // greets tells whether nobody has opened a dataset yet.

@@ -13,6 +13,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/storage"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
@@ -255,6 +256,30 @@ func TestDrops(t *testing.T) {
 	o.until("it is asked again", func() bool { return strings.Contains(o.texts(), "Import its photos into") })
 	o.tap("Import its photos into " + filepath.Base(dir))
 	o.until("the folder is listed in Collect", func() bool { return o.selected() == tabCollect })
+
+	list := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(list, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		on, to string
+		paths  []string
+	}{
+		{tabReview, tabCollect, []string{list}},
+		{tabClassify, tabClassify, []string{list}}, // It gets a sentence there.
+		{tabReview, tabClassify, []string{list, photo}},
+		{tabReview, tabClassify, []string{dir, list}},
+		{tabReview, tabClassify, []string{"/x/photos.zip", photo}},
+		{tabReview, tabCollect, []string{"/x/photos.zip"}},
+	} {
+		o.Select(c.on)
+		o.take(sortDrop(c.paths))
+		if o.selected() != c.to {
+			t.Errorf("%v dropped on %s goes to %s", c.paths, c.on, o.selected())
+		}
+	}
+	o.Select(tabClassify)
+	o.until("Classify says that it waits", func() bool { return strings.Contains(o.texts(), "as soon as there is a model") })
 }
 
 func TestCloses(t *testing.T) {
@@ -519,4 +544,110 @@ func TestSmallestSize(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSettingsInSight goes by Tab through the settings in a small window: what has the focus is in sight.
+func TestSettingsInSight(t *testing.T) {
+	for language, size := range map[string]fyne.Size{"en": fyne.NewSize(640, 480), "ja": fyne.NewSize(800, 600)} {
+		o := open(t, map[string]string{prefLanguage: language})
+		o.window.Resize(size)
+		o.showSettings()
+		popup, ok := o.window.Canvas().Overlays().Top().(*widget.PopUp)
+		if !ok {
+			t.Fatal("there is no dialog")
+		}
+		bottom := o.window.Canvas().Size().Height
+		driver := fyne.CurrentApp().Driver()
+		entries := 0
+		for range 8 {
+			o.window.Canvas().FocusNext()
+			focused, ok := o.window.Canvas().Focused().(fyne.CanvasObject)
+			if !ok {
+				t.Fatal("nothing has the focus")
+			}
+			if _, ok := focused.(*widgets.Entry); ok {
+				entries++
+			}
+			for _, s := range scrolls(popup) {
+				if !s.Visible() || !holds(s.Content, focused) {
+					continue
+				}
+				y := driver.AbsolutePositionForObject(focused).Y - driver.AbsolutePositionForObject(s).Y
+				if y < 0 || y+focused.Size().Height > s.Size().Height {
+					t.Errorf("%s: %T has the focus at %v of %v", language, focused, y, s.Size().Height)
+				}
+			}
+			if y := driver.AbsolutePositionForObject(focused).Y; y < 0 || y+focused.Size().Height > bottom {
+				t.Errorf("%s: %T has the focus at %v of the window", language, focused, y)
+			}
+		}
+		if entries < 2 {
+			t.Errorf("%s: Tab came to %d entries", language, entries)
+		}
+	}
+}
+
+// scrolls are what scrolls in an object.
+func scrolls(o fyne.CanvasObject) (found []*container.Scroll) {
+	within(o, func(o fyne.CanvasObject) {
+		if s, ok := o.(*container.Scroll); ok {
+			found = append(found, s)
+		}
+	})
+	return found
+}
+
+func holds(o, what fyne.CanvasObject) (yes bool) {
+	within(o, func(o fyne.CanvasObject) { yes = yes || o == what })
+	return yes
+}
+
+// within goes through an object and all in it.
+func within(o fyne.CanvasObject, do func(fyne.CanvasObject)) {
+	do(o)
+	switch o := o.(type) {
+	case *fyne.Container:
+		for _, child := range o.Objects {
+			within(child, do)
+		}
+	case fyne.Widget:
+		for _, child := range test.WidgetRenderer(o).Objects() {
+			within(child, do)
+		}
+	}
+}
+
+// watchedTab is a tab that counts what it is told.
+type watchedTab struct {
+	tab
+
+	shown, hidden int
+}
+
+func (w *watchedTab) Shown()  { w.shown++ }
+func (w *watchedTab) Hidden() { w.hidden++ }
+
+// TestOneTabIsSeen changes tabs and datasets: one tab is told that it is seen, and each that it is no more.
+func TestOneTabIsSeen(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o.until("the dataset is open", func() bool { return o.session.library != nil && strings.Contains(o.texts(), "6 photos") })
+	if o.front != tab(o.review) {
+		t.Fatalf("at first, %T is seen", o.front)
+	}
+	before := &watchedTab{}
+	o.front = before
+	o.Select(tabRetrain)
+	o.Select(tabClassify)
+	if before.hidden != 1 || before.shown != 0 || o.front != tab(o.classify) {
+		t.Errorf("told %d times that it is hidden; %T is seen", before.hidden, o.front)
+	}
+	// What is not seen knows of another dataset when it comes to be seen.
+	other := picturetest.Dataset(t, 5, "a", "b", "c")
+	o.session.Open(other)
+	o.until("the other dataset is open", func() bool { return o.session.library.Dir() == other })
+	o.Select(tabRetrain)
+	o.sees("15 photos")
+	o.Select(tabReview)
+	o.until("Review shows it", func() bool { return strings.Contains(o.texts(), "15 photos") })
 }

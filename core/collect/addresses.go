@@ -168,12 +168,16 @@ func (a *Addresses) read() ([]listed, error) {
 // parseAddresses reads a list. Every line that is neither empty nor a comment gives one result, in their order; of those
 // with the same address and label only the first does.
 func parseAddresses(data []byte) ([]listed, error) {
-	text, _, err := transform.Bytes(utf.BOMOverride(utf.UTF8.NewDecoder()), data)
+	text, _, err := transform.Bytes(utf.BOMOverride(transform.Nop), data)
 	if err != nil {
 		return nil, fmt.Errorf("it is no text: save it as text in UTF-8 (%w)", err)
 	}
 	if bytes.IndexByte(text, 0) >= 0 {
 		return nil, errors.New("it is no text: save it as text in UTF-8")
+	}
+	text = []byte(oldText(string(text)))
+	if !bytes.Contains(text, []byte("\n")) {
+		text = bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
 	}
 	var rows []row
 	if comma, ok := table(text); ok {

@@ -52,7 +52,10 @@ func TestAddressLists(t *testing.T) {
 		"twice":            {header + "https://a.org/1.jpg,rose\nhttps://a.org/1.jpg,rose\nhttps://a.org/1.jpg,lily\n", "rose|https://a.org/1.jpg lily|https://a.org/1.jpg"},
 		"bad":              {header + "nothing,rose\nftp://a.org/1.jpg,rose\n,rose\nhttps:///1.jpg\nfile:///etc/passwd\nhttps://a.org/%zz\nhttps://a.org/1.jpg,rose\n", "line 2 line 3 line 4 line 5 line 6 line 7 rose|https://a.org/1.jpg"},
 		"password":         {"https://me:secret@a.org/1.jpg#x\n", "|https://a.org/1.jpg"},
-		"odd label":        {"url,label\nhttps://a.org/1.jpg,\"a\nb\xff\"\n", "a b�|https://a.org/1.jpg"},
+		"odd label":        {"url,label\nhttps://a.org/1.jpg,\"a\nb\xff\"\n", "a bÿ|https://a.org/1.jpg"},
+		"Shift_JIS":        {"url,label\r\nhttps://a.org/1.jpg,\xe5\x4b\xe5\x4e\x83\x5c\x95\x5c\r\nhttps://a.org/2.jpg,rose\r\n", "薔薇ソ表|https://a.org/1.jpg rose|https://a.org/2.jpg"},
+		"Windows":          {"url,label\r\nhttps://a.org/1.jpg,R\xf6schen\r\nhttps://a.org/2.jpg,Röschen\r\n", "Röschen|https://a.org/1.jpg Röschen|https://a.org/2.jpg"},
+		"old Mac":          {"url,label\rhttps://a.org/1.jpg,rose\rhttps://a.org/2.jpg,lily\r", "rose|https://a.org/1.jpg lily|https://a.org/2.jpg"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source := list(t, tc.text)

@@ -311,6 +311,43 @@ func TestCountIsReachedInSpiteOfRefusals(t *testing.T) {
 // oneByOne is a source that gives one keyword after the other, as a service does.
 type oneByOne struct{ collect.Source }
 
+// late is a library that another run fills before the first photo of this one lands.
+type late struct {
+	*library
+
+	other func()
+}
+
+func (l *late) Add(ctx context.Context, a curate.Addition) (curate.Photo, error) {
+	if other := l.other; other != nil {
+		l.other = nil
+		other()
+	}
+	return l.library.Add(ctx, a)
+}
+
+// TestTwoRunsAtOnce has another run bring the same photos: together they bring as many as each of them was asked for.
+func TestTwoRunsAtOnce(t *testing.T) {
+	const wanted, more = 5, 3
+	files := map[string][]byte{}
+	for i := range wanted + more {
+		files[fmt.Sprintf("rose/%d.jpg", i)] = picturetest.JPEG(1, i, 40, 40)
+	}
+	from, l := collect.NewFolder(tree(t, files)), &library{}
+	run := func(into collect.Library) collect.Result {
+		report, err := (&collect.Collector{Library: into, Source: from}).Run(t.Context(), []collect.Request{{Keyword: "rose", Label: "rose", Count: wanted}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report.Results[0]
+	}
+	var other collect.Result
+	this := run(&late{l, func() { other = run(l) }})
+	if len(l.photos) != wanted || other.Landed != wanted || this.Landed != 0 || this.There != wanted || this.Refused != 0 {
+		t.Errorf("there are %d photos: of one run %+v, of the other %+v", len(l.photos), this.Counts, other.Counts)
+	}
+}
+
 func TestMovedAndDeletedSince(t *testing.T) {
 	files := map[string][]byte{}
 	for i := range 6 {

@@ -250,12 +250,7 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 		if err := r.settleQueue(ctx); err != nil {
 			return err
 		}
-		if result := &r.report.Results[i]; k.label == result.Label {
-			r.filled[i]++
-		} else {
-			result.Moved++
-		}
-		return r.settle(i, Event{}, nil)
+		return r.there(i, k.label)
 	}
 	if r.Comparer != nil && !r.compared {
 		if err := r.Comparer.Fingerprints(ctx, r.Compared); err != nil {
@@ -282,6 +277,16 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 	return nil
 }
 
+// there counts a photo for request i that is in the dataset under a label.
+func (r *run) there(i int, label string) error {
+	if result := &r.report.Results[i]; label == result.Label {
+		r.filled[i]++
+	} else {
+		result.Moved++
+	}
+	return r.settle(i, Event{}, nil)
+}
+
 // lookers is the number of photos that are looked at at once.
 func lookers() int { return min(runtime.GOMAXPROCS(0), 8) }
 
@@ -304,6 +309,10 @@ func (r *run) next(ctx context.Context) error {
 		return r.settle(c.request, Event{}, c.err)
 	}
 	photo, err := r.land(ctx, r.report.Results[c.request].Label, c)
+	if twice := (*curate.DuplicateError)(nil); errors.As(err, &twice) && twice.Photo.Deleted.IsZero() && placeOf(twice.Photo.Source) == c.at {
+		r.known[c.at] = known{twice.Photo.Size, twice.Photo.Label, false}
+		return r.there(c.request, twice.Photo.Label) // Another run has brought it meanwhile.
+	}
 	if err != nil {
 		return r.settle(c.request, Event{}, err)
 	}
@@ -410,7 +419,9 @@ func (r *run) land(ctx context.Context, label string, c *candidate) (curate.Phot
 		return photo, refuse(Deleted, item.path(), "is the same photo as %s, which was deleted from this dataset: restore it from the trash if you want it back",
 			twice.Photo.Name)
 	case errors.As(err, &twice):
-		return photo, refuse(Duplicate, item.path(), "is the same photo as %s of %s, which is in the dataset already", twice.Photo.Name, twice.Photo.Label)
+		refusal := refuse(Duplicate, item.path(), "is the same photo as %s of %s, which is in the dataset already", twice.Photo.Name, twice.Photo.Label)
+		refusal.Err = err
+		return photo, refusal
 	case errors.As(err, &near) && !near.Photo.Deleted.IsZero():
 		return photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which was deleted from this dataset: restore that from the trash if you want it back",
 			near.Photo.Name, near.Photo.Label)

@@ -15,7 +15,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
+	"golang.org/x/text/unicode/norm"
 	"gopkg.in/masci/flickr.v3"
 
 	"kaika/core/curate"
@@ -26,7 +28,7 @@ import (
 // FlickrNotice is what Flickr wants to be said where its photos are shown.
 const FlickrNotice = "This product uses the Flickr API but is not endorsed or certified by SmugMug, Inc."
 
-// A FlickrSort is an order of Flickr's results.
+// A FlickrSort is an order of Flickr's results, as Flickr calls it.
 type FlickrSort string
 
 // The orders.
@@ -39,16 +41,33 @@ const (
 	OldestTaken     FlickrSort = "date-taken-asc"
 )
 
+// FlickrSorts lists the orders, the usual one first.
+func FlickrSorts() []FlickrSort {
+	return []FlickrSort{MostRelevant, MostInteresting, NewestPosted, OldestPosted, NewestTaken, OldestTaken}
+}
+
+// ParseFlickrSort reads an order as a user writes it, where "" is the usual one.
+func ParseFlickrSort(text string) (FlickrSort, error) {
+	sort := FlickrSort(strings.ToLower(strings.TrimSpace(text)))
+	if sort == "" {
+		return MostRelevant, nil
+	}
+	if !slices.Contains(FlickrSorts(), sort) {
+		return "", fmt.Errorf("there is no order %q: use one of %v", text, FlickrSorts())
+	}
+	return sort, nil
+}
+
 // Flickr is the photos that Flickr's members show to everybody. It needs a key of its user's own, of whose calls it makes at
-// most 3,600 an hour: one Flickr should serve all that is done with a key. It may be used from several goroutines once its
-// fields are set.
+// most 3,600 an hour: one Flickr, or one PaceFile, should serve all that is done with a key. It may be used from several
+// goroutines once its fields are set.
 type Flickr struct {
 	Key, Secret secret.Text
 
 	Terms        []Terms    // The licenses that are wanted; nil for FreeTerms.
 	Sort         FlickrSort // "" for MostRelevant.
 	AsTag        bool       // Look for the keyword among the photos' tags only, not also in their titles and descriptions.
-	ExcludeWords []string   // No photos with these words in the title, the description or the tags,
+	ExcludeWords []string   // No photos with these words in the title, the description (not if AsTag) or the tags,
 	ExcludeTags  []string   // nor with these tags.
 	After        time.Time  // Posted to Flickr at this time or later; zero for any.
 	Before       time.Time  // Posted to Flickr at this time or earlier; zero for any.
@@ -57,6 +76,7 @@ type Flickr struct {
 	MinSide      int        // The least length of the shorter side, in pixels.
 	Side         int        // The wanted length of the longer side, in pixels; 0 for 1024, up to which all photos can be had.
 
+	PaceFile   string   // By which all programs and runs that name it keep the pace together; it and its folder are made. "" for none.
 	Endpoint   string   // Another place for Flickr's REST interface, for tests.
 	ImageHosts []string // Other hosts for its pictures, for tests; also hosts below them. They may be unprotected ones.
 	Web        Web
@@ -103,6 +123,9 @@ func (f *Flickr) Search(ctx context.Context, r Request) iter.Seq2[Item, error] {
 func (f *Flickr) setPace() {
 	f.calls.shortest, f.calls.longest = time.Second, time.Second
 	f.pictures.shortest, f.pictures.longest = 100*time.Millisecond, 30*time.Second
+	if f.PaceFile != "" {
+		f.calls.turns = &turns{f.PaceFile, f.Web.log()}
+	}
 }
 
 func (f *Flickr) imageHosts() []string {
@@ -304,9 +327,9 @@ func (s *flickrSearch) page(ctx context.Context, of span, number int) (result, e
 		tags = append(tags, strings.ReplaceAll(s.request.Keyword, ",", " "))
 	} else {
 		text = append(text, s.request.Keyword)
-	}
-	for _, word := range s.ExcludeWords {
-		text = append(text, minus(word))
+		for _, word := range s.ExcludeWords { // Flickr does not say whether it takes nothing but these; item looks at them, too.
+			text = append(text, minus(word))
+		}
 	}
 	for _, tag := range s.ExcludeTags {
 		tags = append(tags, "-"+plainTag(tag))
@@ -375,6 +398,11 @@ func (s *flickrSearch) item(p *flickrPhoto) (Item, error) {
 			return Item{}, refuse(Excluded, page, "has the tag %q, which is not wanted", tag)
 		}
 	}
+	for _, word := range s.ExcludeWords {
+		if hasWords(p.Title, word) || slices.ContainsFunc(tags, func(tag string) bool { return plainTag(word) != "" && plainTag(tag) == plainTag(word) }) {
+			return Item{}, refuse(Excluded, page, "has the word %q in its title or tags, which is not wanted", word)
+		}
+	}
 	size, ok := p.size(cmp.Or(s.Side, flickrSide))
 	if !ok {
 		return Item{}, refuse(Gone, page, "is shown to everybody in no size that could be downloaded")
@@ -398,6 +426,21 @@ func (s *flickrSearch) item(p *flickrPhoto) (Item, error) {
 		item.Source.AuthorURL = "https://www.flickr.com/people/" + url.PathEscape(p.Owner) + "/"
 	}
 	return item, nil
+}
+
+// hasWords reports whether a text has one or several words in a row, in upper or lower case. Words of languages that are written
+// without spaces may stand within others.
+func hasWords(text, words string) bool {
+	spaced := func(text string) string {
+		return " " + strings.Join(strings.FieldsFunc(strings.ToLower(norm.NFKC.String(text)), func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
+		}), " ") + " "
+	}
+	text, words = spaced(text), spaced(words)
+	if strings.ContainsFunc(words, func(r rune) bool { return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) }) {
+		words = strings.TrimSpace(words)
+	}
+	return strings.TrimSpace(words) != "" && strings.Contains(text, words)
 }
 
 // plainTag gives a tag as Flickr compares them: only letters and digits, in lower case.

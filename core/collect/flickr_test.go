@@ -184,7 +184,8 @@ func TestFlickrSearches(t *testing.T) {
 		"all":            {func(*collect.Flickr) {}, all(), ""},
 		"unsafe":         {func(f *collect.Flickr) { f.Unsafe = true }, append([]string{photos[0].ID, photos[2].ID}, all(0)...), ""},
 		"exclude word":   {func(f *collect.Flickr) { f.ExcludeWords = []string{"war"} }, all(3, 4), ""},
-		"exclude words":  {func(f *collect.Flickr) { f.ExcludeWords = []string{`rose "garden"`, "nothing"} }, all(4), ""},
+		"exclude words":  {func(f *collect.Flickr) { f.ExcludeWords = []string{`rose "garden"`, "nothing"} }, all(3, 4), "excluded"}, // A tag has no spaces.
+		"tag, not word":  {func(f *collect.Flickr) { f.AsTag = true; f.ExcludeWords = []string{"WAR"} }, all(4, 6), "excluded"},
 		"exclude tag":    {func(f *collect.Flickr) { f.ExcludeTags = []string{"War of Roses", "x"} }, all(3), ""},
 		"tag":            {func(f *collect.Flickr) { f.AsTag = true }, all(6), ""},
 		"tag but not":    {func(f *collect.Flickr) { f.AsTag = true; f.ExcludeTags = []string{"tag7"} }, all(6, 7, 17, 27, 37), ""},

@@ -41,6 +41,8 @@ func (c Clock) sleep(ctx context.Context, d time.Duration) error {
 type pace struct {
 	shortest, longest time.Duration // Bounds of the gap; equal where the host's rule is known.
 
+	turns *turns // Keeps other programs apart, too; nil for none.
+
 	mu   sync.Mutex
 	gap  time.Duration // Between the beginnings of two requests; shortest if less.
 	next time.Time     // No request begins before.
@@ -50,11 +52,14 @@ type pace struct {
 func (p *pace) wait(ctx context.Context, c Clock) error {
 	p.mu.Lock()
 	now := c.now()
-	turn := now
+	turn, gap := now, max(p.gap, p.shortest)
 	if p.next.After(turn) {
 		turn = p.next
 	}
-	p.next = turn.Add(max(p.gap, p.shortest))
+	if p.turns != nil {
+		turn = p.turns.take(now, turn, gap)
+	}
+	p.next = turn.Add(gap)
 	p.mu.Unlock()
 	return c.sleep(ctx, turn.Sub(now))
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/unicode/norm"
@@ -108,6 +109,24 @@ func fileName(name string, kind picture.Kind) string {
 // decoder gives a function that turns the names of an archive into text. Old archives do not say in which encoding their
 // names are: they are UTF-8 if they can be, else Shift_JIS if they look like Japanese, else that of old PCs (code page 437).
 func decoder(names []string) func(string) string {
+	return decoderOf(names, charmap.CodePage437)
+}
+
+// oldText turns the lines of a text that are not in UTF-8 into such ones: they are in Shift_JIS if they look like Japanese, else
+// in what Windows used in the west (code page 1252). Spreadsheets still save tables so.
+func oldText(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	lines := strings.SplitAfter(text, "\n")
+	decode := decoderOf(lines, charmap.Windows1252)
+	for i, line := range lines {
+		lines[i] = decode(line)
+	}
+	return strings.Join(lines, "")
+}
+
+func decoderOf(names []string, otherwise encoding.Encoding) func(string) string {
 	japaneseText := false
 	for _, name := range names {
 		if utf8.ValidString(name) {
@@ -124,11 +143,11 @@ func decoder(names []string) func(string) string {
 		if utf8.ValidString(name) {
 			return name
 		}
-		encoding := charmap.CodePage437.NewDecoder()
+		from := otherwise
 		if japaneseText {
-			encoding = japanese.ShiftJIS.NewDecoder()
+			from = japanese.ShiftJIS
 		}
-		text, err := encoding.String(name)
+		text, err := from.NewDecoder().String(name)
 		if err != nil {
 			return strings.ToValidUTF8(name, "�")
 		}

@@ -55,10 +55,7 @@ func (o *Openverse) Name() string { return "Openverse" }
 // Search implements Source.
 func (o *Openverse) Search(ctx context.Context, r Request) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
-		o.pacing.Do(func() {
-			o.calls.shortest, o.calls.longest = time.Second, time.Minute
-			o.pictures.shortest, o.pictures.longest = 100*time.Millisecond, 30*time.Second
-		})
+		o.pacing.Do(o.setPace)
 		s := openverseSearch{
 			Openverse: o, request: r, yield: yield, terms: o.Terms, seen: map[string]bool{},
 			downloads: downloads{web: &o.Web, pace: &o.pictures, allowed: o.allowed, flickr: []string{"staticflickr.com"}, most: 5},
@@ -70,6 +67,11 @@ func (o *Openverse) Search(ctx context.Context, r Request) iter.Seq2[Item, error
 			yield(Item{Keyword: r.Keyword}, err)
 		}
 	}
+}
+
+func (o *Openverse) setPace() {
+	o.calls.shortest, o.calls.longest = time.Second, time.Minute
+	o.pictures.shortest, o.pictures.longest = 100*time.Millisecond, 30*time.Second
 }
 
 // allowed says whether a picture may be at an address, where it is named by the address from unless that is nil.
@@ -270,6 +272,11 @@ func (s *openverseSearch) item(p *openversePhoto) (Item, error) {
 	}
 	if p.Width > 0 && p.Height > 0 && min(p.Width, p.Height) < s.MinSide {
 		return Item{}, refuse(TooSmall, name, "has %d x %d pixels, and its shorter side is below the least of %d", p.Width, p.Height, s.MinSide)
+	}
+	for _, word := range s.ExcludeWords {
+		if hasWords(p.Title, word) {
+			return Item{}, refuse(Excluded, name, "has the word %q in its title, which is not wanted", word)
+		}
 	}
 	address, err := webAddress(p.URL)
 	if err != nil || !s.allowed(nil, address) {

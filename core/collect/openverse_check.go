@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"time"
 
 	"kaika/core/curate"
 )
@@ -60,11 +59,6 @@ func (o *OpenverseChecker) ask(ctx context.Context) error {
 		refused.Detail = "knows neither the photo nor its own sources, so nothing is taken for gone: check the network; if this stays so, Kaika needs an update"
 	}
 	return err
-}
-
-func (o *Openverse) setPace() {
-	o.calls.shortest, o.calls.longest = time.Second, time.Minute
-	o.pictures.shortest, o.pictures.longest = 100*time.Millisecond, 30*time.Second
 }
 
 // askOpenverse gets what lies at a path below Openverse's images, and has good look whether it is that.

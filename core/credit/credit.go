@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"kaika/core/augment"
@@ -155,6 +156,7 @@ func checkOwn(path string) error {
 
 // replace writes a file beside its place, and gives it its name when it is on the disk.
 func replace(path string, data []byte) (err error) {
+	sweep(path)
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -171,6 +173,24 @@ func replace(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// sweep removes what was left behind of a file by programs that died while they replaced it. To write one takes moments.
+func sweep(path string) {
+	const moments = 10 * time.Minute
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	for _, e := range left {
+		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(path)+"-")
+		if !ok || number == "" || strings.Trim(number, "0123456789") != "" {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > moments {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name())) // Nothing depends on it.
+		}
+	}
 }
 
 // line gives a text of somebody else's as one line of valid UTF-8.

@@ -247,3 +247,23 @@ func FuzzHTML(f *testing.F) {
 		}
 	})
 }
+
+// TestSaveAfterAKill has the credits written where a program died in the middle of that, and where another one is at it.
+func TestSaveAfterAKill(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh, foreign := ".ATTRIBUTION.csv-123456", ".ATTRIBUTION.csv-654321", ".ATTRIBUTION.csv-mine"
+	for _, name := range []string{old, fresh, foreign} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if then := time.Now().Add(-time.Hour); name != fresh {
+			if err := os.Chtimes(filepath.Join(dir, name), then, then); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := list().Save(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	only(t, dir, fresh, foreign, credit.CSVName, credit.HTMLName)
+}

@@ -2,6 +2,7 @@ package curate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +23,24 @@ func (l *Library) CheckLabel(name string) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return checkLabel(name, l.index.labels)
+}
+
+// CheckLabels says whether photos could be put under all of these labels, those that are there included. Errors are as those of
+// CheckLabel, about the first that is wrong.
+func (l *Library) CheckLabels(names []string) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	labels := maps.Clone(l.index.labels)
+	for _, name := range names {
+		if _, there := labels[name]; there {
+			continue
+		}
+		if err := checkLabel(name, labels); err != nil {
+			return err
+		}
+		labels[name] = 0
+	}
+	return nil
 }
 
 // checkLabel says whether a folder of that name would be a label on any file system, and could be told apart from the

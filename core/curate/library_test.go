@@ -292,3 +292,22 @@ func TestMoveDeleteRestore(t *testing.T) {
 	}
 	equal(t, "after doing it all again", paths(t, l, curate.Query{}), []string{"tulip/1.jpg", "tulip/1 (2).jpg", "tulip/1 (3).jpg", "new label/1 (4).jpg"})
 }
+
+func TestCheckLabels(t *testing.T) {
+	l := open(t, plant(t, "rose/1.jpg", "Tulip/1.jpg"))
+	for _, test := range []struct {
+		names []string
+		want  error
+	}{
+		{nil, nil},
+		{[]string{"rose", "Tulip", "lily", "rose"}, nil},
+		{[]string{"lily", "Lily"}, dataset.ErrLabelClash},
+		{[]string{"tulip"}, dataset.ErrLabelClash},
+		{[]string{"lily", "../lily"}, dataset.ErrLabelName},
+		{[]string{""}, dataset.ErrLabelName},
+	} {
+		if err := l.CheckLabels(test.names); !errors.Is(err, test.want) {
+			t.Errorf("%q: %v, want %v", test.names, err, test.want)
+		}
+	}
+}

@@ -63,7 +63,14 @@ func Wilson(right, count int) (low, high float64) {
 	p := float64(right) / n
 	centre := (p + z*z/(2*n)) / (1 + z*z/n)
 	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return max(0, centre-half), min(1, centre+half)
+	low, high = max(0, centre-half), min(1, centre+half)
+	if right == 0 {
+		low = 0 // Rounding leaves a little there, and at the other end.
+	}
+	if right == count {
+		high = 1
+	}
+	return low, high
 }
 
 // How many validation photos a temperature and an unknown threshold need to mean anything.

@@ -103,6 +103,9 @@ func TestWilson(t *testing.T) {
 	for count := range 60 {
 		for right := range count + 1 {
 			low, high := Wilson(right, count)
+			if (low == 0) != (right == 0) || (high == 1) != (right == count) {
+				t.Fatalf("Wilson(%d, %d) = %v, %v: exactly 0 and 1 are the ends of those with none and all right", right, count, low, high)
+			}
 			share := float64(right) / float64(max(1, count))
 			if !(low >= 0 && low <= share+rounding && share <= high+rounding && high <= 1) {
 				t.Fatalf("Wilson(%d, %d) = %v, %v does not hold the share", right, count, low, high)

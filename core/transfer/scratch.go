@@ -30,7 +30,7 @@ func scratchDir(parent string) (dir string, done func() error, err error) {
 		if err == nil {
 			claim(lock) // Where there are no locks, nobody removes what has none either.
 			if same(lock, lock.Name()) {
-				return dir, func() error { return errors.Join(os.RemoveAll(dir), lock.Close()) }, nil
+				return dir, func() error { return errors.Join(wipe(dir, lockName), lock.Close()) }, nil
 			}
 			err = errors.Join(fmt.Errorf("%s was taken away: %w", dir, fs.ErrNotExist), lock.Close())
 		}
@@ -89,8 +89,27 @@ func remove(at, lock string) {
 	}
 	defer f.Close() //nolint:errcheck // Nothing was written.
 	if claim(f) && same(f, f.Name()) {
-		_ = os.RemoveAll(at)
+		_ = wipe(at, lock)
 	}
+}
+
+// wipe removes a file or folder, and of a folder the lock last: whoever is killed meanwhile leaves it as it can be removed again.
+func wipe(at, lock string) error {
+	if lock != "" {
+		entries, err := os.ReadDir(at)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Name() != lock {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(at, e.Name())))
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(at)
 }
 
 // same says whether a path leads to an open file.

@@ -8,6 +8,8 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
 )
 
 var (
@@ -103,7 +105,9 @@ func (e *legendEntry) TypedRune(rune) {}
 func (e *legendEntry) TypedKey(key *fyne.KeyEvent) {
 	if key.Name == fyne.KeySpace || key.Name == fyne.KeyReturn || key.Name == fyne.KeyEnter {
 		e.chart.toggle(e.index)
+		return
 	}
+	widgets.HandOn(e, key)
 }
 
 // MouseIn marks the entry.

@@ -9,6 +9,8 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	"kaika/ui/widgets"
 )
 
 var (
@@ -124,6 +126,8 @@ func (a *plotArea) TypedKey(key *fyne.KeyEvent) {
 		a.setCursor(a.nearest(x+tenth), -1)
 	case key.Name == fyne.KeyPageUp:
 		a.setCursor(a.nearest(x-tenth), -1)
+	default:
+		widgets.HandOn(a, key)
 	}
 }
 

@@ -96,11 +96,16 @@ func New(p Params) *Tab {
 // Content gives the tab's widgets, in the language of the moment. Called again, it gives new ones that show the same.
 func (t *Tab) Content() fyne.CanvasObject { return t.view.content() }
 
-// Shown has to be called when the tab comes to be seen: the first time it opens the model in use, in the background.
+// Shown has to be called when the tab comes to be seen: it draws what changed meanwhile, and the first time it opens the
+// model in use, in the background.
 func (t *Tab) Shown() {
 	t.p.shownFirst()
+	t.view.shown()
 	t.view.focus()
 }
+
+// Hidden has to be called when the tab is not seen any more: it draws nothing until it is.
+func (t *Tab) Hidden() { t.view.hidden() }
 
 // Drop classifies files and folders, as they were dropped on the window.
 func (t *Tab) Drop(paths []string) { t.p.drop(paths) }

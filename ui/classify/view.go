@@ -35,7 +35,11 @@ type view struct {
 	p  *presenter
 	tx *i18n.Texts
 
+	seen  bool // The tab is at the front.
+	stale bool // What is drawn is not what there is.
+
 	scene scene
+	waits bool // It says that what was dropped waits for a model.
 	body  *fyne.Container
 	foot  *fyne.Container
 	whole *fyne.Container
@@ -188,8 +192,28 @@ func short(label string) string {
 	return label
 }
 
-// update shows the state of the presenter.
+// shown draws what changed while the tab was out of sight.
+func (v *view) shown() {
+	v.seen = true
+	if v.stale {
+		v.update()
+	}
+}
+
+// hidden draws nothing any more, also not that something is awaited: that would have the window drawn all the time.
+func (v *view) hidden() {
+	v.seen = false
+	if v.modelBusy != nil && v.p.opening != nil {
+		v.modelBusy.Stop()
+		v.stale = true
+	}
+}
+
+// update shows the state of the presenter, or has it shown when the tab comes into sight.
 func (v *view) update() {
+	if v.stale = !v.seen; v.stale {
+		return
+	}
 	v.updateModel()
 	v.updateScene()
 	height := v.foot.MinSize().Height
@@ -307,11 +331,12 @@ func (v *view) updateScene() {
 	if is == openingModel && p.current != "" { // The photo need not wait for TensorFlow.
 		is = onePhoto
 	}
-	if is == v.scene {
+	waits := is == noModel && len(p.inbox)+len(p.waiting) > 0
+	if is == v.scene && waits == v.waits {
 		return
 	}
 	v.keepOffsets()
-	v.scene, v.split = is, nil
+	v.scene, v.waits, v.split = is, waits, nil
 	var o fyne.CanvasObject
 	switch is {
 	case onePhoto:
@@ -365,8 +390,8 @@ func (v *view) empty(is scene) fyne.CanvasObject {
 			action("classify.paste", theme.ContentPasteIcon(), v.paste)))
 	default:
 		text := tx.T("classify.none.text")
-		if n := len(p.inbox) + len(p.waiting); n > 0 {
-			text = tx.Sentences(text, tx.N("classify.none.waiting", n))
+		if v.waits {
+			text = tx.Sentences(text, tx.N("classify.none.waiting", len(p.inbox)+len(p.waiting)))
 		}
 		return widgets.Empty(theme.ComputerIcon(), tx.T("classify.none.title"), text, retrain, choose)
 	}

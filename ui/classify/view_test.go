@@ -47,6 +47,7 @@ func newScreen(t *testing.T) *screen {
 	}
 	s.tab = New(s.params)
 	s.p, s.v = s.tab.p, s.tab.view
+	s.v.seen = true
 	t.Cleanup(s.tab.Close)
 	s.show()
 	return s
@@ -589,5 +590,20 @@ func TestPickerIsWideEnough(t *testing.T) {
 	endless := picker{options: []option{{text: strings.Repeat("flower ", 100)}}}
 	if few.width() != leastWidth || endless.width() != mostWidth || many.width() <= leastWidth {
 		t.Errorf("widths %v, %v, %v", few.width(), many.width(), endless.width())
+	}
+}
+
+// TestHidden opens a model while the tab is not seen.
+func TestHidden(t *testing.T) {
+	s := newScreen(t)
+	s.tab.Shown()
+	s.tab.Hidden()
+	s.model()
+	if s.v.scene != noModel {
+		t.Errorf("out of sight, scene %d was drawn", s.v.scene)
+	}
+	s.tab.Shown()
+	if s.v.scene != noPhoto || s.v.modelTitle.Text != "Model: flowers" {
+		t.Errorf("in sight again: scene %d, %q", s.v.scene, s.v.modelTitle.Text)
 	}
 }

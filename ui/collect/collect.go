@@ -57,6 +57,7 @@ type Service struct {
 	Kind     string         // As in the curate.Source of its photos, such as "flickr".
 	Name     string         // Its own, such as "Flickr".
 	Licenses []source.Terms // Those that can be chosen from; at first those of source.FreeTerms are.
+	Filters  Filters
 	// FindKey looks for the key of the user's own that the service needs; nil where it needs none. The error wraps
 	// secret.ErrNone where there is none, and ErrKeyUnread where it cannot be looked up. It may take as long as a keyring
 	// that asks for its password.
@@ -72,6 +73,13 @@ type Wanted struct {
 	Licenses     []source.Terms // Those that are allowed.
 	MinSide      int            // The least length of the shorter side, in pixels.
 	ExcludeWords []string       // No photos with these words.
+	ExcludeTags  []string       // No photos with these tags. This and what follows is set only if the service's Filters have it.
+
+	Sort     source.FlickrSort // "" for the usual one.
+	Origins  []string          // Where the photos are; nil for everywhere.
+	TagsOnly bool              // Look for the keyword among the tags only.
+	Drawings bool              // Also drawings and screenshots.
+	Unsafe   bool              // Also photos that are not for everybody to see.
 }
 
 // ErrKeyUnread says that the key of a service cannot be looked up where it is kept.
@@ -133,11 +141,15 @@ func (t *Tab) Import(path string) {
 	}
 }
 
-// Shown has to be called when the tab comes to be seen.
+// Shown has to be called when the tab comes to be seen: it draws what changed meanwhile.
 func (t *Tab) Shown() {
 	t.p.findKey() // It may have been kept by another window.
+	t.view.shown()
 	t.view.focus()
 }
+
+// Hidden has to be called when the tab is not seen any more: it draws nothing until it is.
+func (t *Tab) Hidden() { t.view.hidden() }
 
 // Close stops what the tab does, and waits for it. A run belongs to Jobs.
 func (t *Tab) Close() {

@@ -53,6 +53,12 @@ func link(text string, page *url.URL, open func(*url.URL)) *pageLink {
 	return l
 }
 
+// FocusGained implements fyne.Focusable.
+func (l *pageLink) FocusGained() {
+	l.Hyperlink.FocusGained()
+	widgets.TookFocus(l)
+}
+
 // TypedKey implements fyne.Focusable.
 func (l *pageLink) TypedKey(ev *fyne.KeyEvent) {
 	switch {

@@ -130,9 +130,9 @@ type presenter struct {
 
 	service  *Service       // Nil for files of the user's own.
 	licenses []source.Terms // Those allowed, in the service's order.
-	exclude  string         // Words that the service is to leave photos out for, as they were typed.
-	noKey    bool           // The service needs a key, and there is none.
-	searches int            // Numbers the searches for a key, so that a late one is known.
+	filters  filters
+	noKey    bool // The service needs a key, and there is none.
+	searches int  // Numbers the searches for a key, so that a late one is known.
 
 	path     string // The folder, archive or list of addresses.
 	local    source.Local
@@ -194,7 +194,7 @@ func newPresenter(jobs Jobs, services []Service, prefs Preferences, dispatch fun
 	ctx, stop := context.WithCancel(context.Background())
 	return &presenter{
 		jobs: jobs, services: services, prefs: prefs, dispatch: dispatch, log: log, changed: func() {}, failed: func(string, error) {},
-		minSide: defaultSide, sideText: strconv.Itoa(defaultSide), near: prefs.String(prefNear) != prefOff, exclude: prefs.String(prefExclude),
+		minSide: defaultSide, sideText: strconv.Itoa(defaultSide), near: prefs.String(prefNear) != prefOff, filters: keptFilters(prefs),
 		ctx: ctx, stop: stop, unlist: func() {}, refused: map[picture.Reason]int{},
 	}
 }
@@ -285,21 +285,14 @@ func (p *presenter) findKey() {
 const (
 	prefNear     = "collect.near"
 	prefLicenses = "collect.licenses."
-	prefExclude  = "collect.exclude"
+	prefOn       = "on"
 	prefOff      = "off"
 )
 
 // setNear says whether photos are left out that look like one that is there.
 func (p *presenter) setNear(yes bool) {
 	p.near = yes
-	p.prefs.SetString(prefNear, map[bool]string{true: "on", false: prefOff}[yes])
-	p.changed()
-}
-
-// setExclude takes the words that photos of services are left out for as they were typed.
-func (p *presenter) setExclude(text string) {
-	p.exclude = text
-	p.prefs.SetString(prefExclude, text)
+	p.prefs.SetString(prefNear, map[bool]string{true: prefOn, false: prefOff}[yes])
 	p.changed()
 }
 
@@ -638,7 +631,7 @@ func (p *presenter) start() {
 	if local := p.local; p.service == nil {
 		open = func(context.Context) (source.Source, error) { return local, nil }
 	} else {
-		service, wanted := p.service, Wanted{Licenses: p.licenses, MinSide: p.minSide, ExcludeWords: words(p.exclude)}
+		service, wanted := p.service, p.wanted()
 		open = func(ctx context.Context) (source.Source, error) { return service.Open(ctx, wanted) }
 	}
 	r := &run{

@@ -547,7 +547,9 @@ func service(each int, opened func(Wanted) error) Service {
 func TestService(t *testing.T) {
 	var wanted Wanted
 	w := newWorld(t, service(10, func(w Wanted) error { wanted = w; return nil }))
-	w.setExclude(" toy,drawing 絵画、toy ")
+	w.setFilters(func(f *filters) { // The service has no choice of the others.
+		*f = filters{exclude: " toy,drawing 絵画、toy ", excludeTags: "bw", sort: source.NewestTaken, origin: "flickr", tagsOnly: true, drawings: true, unsafe: true}
+	})
 	w.useService(0)
 	if i, f := w.blocker(); i != 0 || f != keywordMissing {
 		t.Errorf("row %d, %q", i, f)
@@ -578,7 +580,7 @@ func TestService(t *testing.T) {
 	if !w.rows[1].exhausted || w.rows[0].exhausted {
 		t.Error("it is not said which row the source has no more for")
 	}
-	if want := (Wanted{[]source.Terms{source.BYNC, source.CC0}, 20, []string{"toy", "drawing", "絵画"}}); !reflect.DeepEqual(wanted, want) {
+	if want := (Wanted{Licenses: []source.Terms{source.BYNC, source.CC0}, MinSide: 20, ExcludeWords: []string{"toy", "drawing", "絵画"}}); !reflect.DeepEqual(wanted, want) {
 		t.Errorf("it was opened with %+v, want %+v", wanted, want)
 	}
 	w.idle(t)

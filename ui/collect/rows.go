@@ -18,12 +18,12 @@ type rowView struct {
 
 	v       *view
 	edit    *fyne.Container
-	on      *widget.Check
+	on      *widgets.Check
 	remove  *widgets.Button
 	name    *widget.Label
-	keyword *widget.Entry
-	label   *widget.SelectEntry
-	count   *widget.Entry
+	keyword *widgets.Entry
+	label   *labelEntry
+	count   *widgets.Entry
 	of      *widget.Label
 
 	known []string // The options of label.
@@ -32,9 +32,9 @@ type rowView struct {
 	drawn drawn // In bar.
 }
 
-func (v *view) rowList() *widget.List {
+func (v *view) rowList() *widgets.List {
 	v.rowOf = map[int]*rowView{}
-	return widget.NewList(
+	return widgets.NewList(
 		func() int { return len(v.p.rows) },
 		func() fyne.CanvasObject { return v.newRow() },
 		func(i widget.ListItemID, o fyne.CanvasObject) {
@@ -46,8 +46,8 @@ func (v *view) rowList() *widget.List {
 
 func (v *view) newRow() *rowView {
 	r := &rowView{
-		v: v, on: widget.NewCheck("", nil), name: widget.NewLabel(""), keyword: widget.NewEntry(), label: widget.NewSelectEntry(nil),
-		count: widget.NewEntry(), of: widget.NewLabel(""), bar: widgets.NewBar(),
+		v: v, on: widgets.NewCheck("", nil), name: widget.NewLabel(""), keyword: widgets.NewEntry(), label: newLabelEntry(),
+		count: widgets.NewEntry(), of: widget.NewLabel(""), bar: widgets.NewBar(),
 	}
 	r.remove = widgets.NewButton("", theme.DeleteIcon(), nil)
 	r.remove.Importance = widget.LowImportance
@@ -93,9 +93,9 @@ func (r *rowView) set(i int) {
 	}
 	say(r.name, name)
 	r.keyword.OnChanged, r.label.OnChanged, r.count.OnChanged = nil, nil, nil
-	setText(r.keyword, row.keyword)
+	setText(&r.keyword.Entry, row.keyword)
 	setText(&r.label.Entry, row.label)
-	setText(r.count, row.countText)
+	setText(&r.count.Entry, row.countText)
 	r.keyword.OnChanged = func(text string) { p.setKeyword(i, text) }
 	r.label.OnChanged = func(text string) { p.setLabel(i, text) }
 	r.count.OnChanged = func(text string) { p.setCount(i, text) }
@@ -109,6 +109,23 @@ func (r *rowView) set(i int) {
 	r.remove.OnTapped = func() { p.removeRow(i) }
 	for _, d := range []fyne.Disableable{r.label, r.count, r.keyword} {
 		enable(d, row.on)
+	}
+}
+
+// labelEntry takes a label: one that the dataset has, or a new one.
+type labelEntry struct{ widget.SelectEntry }
+
+func newLabelEntry() *labelEntry {
+	e := &labelEntry{}
+	e.Wrapping = fyne.TextWrap(fyne.TextTruncateClip)
+	e.ExtendBaseWidget(e)
+	return e
+}
+
+// TypedKey implements fyne.Focusable.
+func (e *labelEntry) TypedKey(ev *fyne.KeyEvent) {
+	if !widgets.HandOn(e, ev) {
+		e.SelectEntry.TypedKey(ev)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
-	"fyne.io/fyne/v2/widget"
 
 	source "kaika/core/collect"
 	"kaika/core/collect/collecttest"
@@ -25,7 +25,9 @@ import (
 	"kaika/core/job"
 	"kaika/core/picture"
 	"kaika/core/secret"
+	"kaika/ui/i18n"
 	"kaika/ui/theme"
+	"kaika/ui/widgets"
 )
 
 // TestReasonsHaveTexts wants a text of each reason there is for a refusal; TestTexts looks for the texts of those listed.
@@ -278,20 +280,7 @@ func TestKeyIsLookedFor(t *testing.T) {
 		s.look("service-" + language)
 		test.Tap(s.view.licenses.title)
 		s.look("licences-" + language)
-		entry, ok := s.view.exclude.content.(*widget.Entry)
-		if !ok || entry.Visible() {
-			t.Fatal("words are left out, and nobody asked")
-		}
-		test.Tap(s.view.exclude.title)
-		test.Type(entry, "toy 絵")
-		s.says(tx.T("collect.exclude", "Count", "2"))
-		if !entry.Visible() || s.view.licenses.open() || s.p.exclude != "toy 絵" {
-			t.Errorf("left out is %q", s.p.exclude)
-		}
-		if size := s.window.Content().MinSize(); size.Width > 800 || size.Height > 424 {
-			t.Errorf("it takes %v, more than there is", size)
-		}
-		s.look("exclude-" + language)
+		test.Tap(s.view.licenses.title)
 		s.KeyChanged()
 		found <- fmt.Errorf("flickr: %w", secret.ErrNone)
 		s.q.until(t, func() bool { return s.p.noKey })
@@ -303,6 +292,78 @@ func TestKeyIsLookedFor(t *testing.T) {
 		if s.view.notice.Visible() {
 			t.Error("Flickr's notice stands where none of its photos are")
 		}
+	}
+}
+
+// everything is a service with each of the choices that there are.
+func everything(opened func(Wanted) error) Service {
+	s := service(5, opened)
+	s.Filters = Filters{
+		Sorts: source.FlickrSorts(), Origins: []Origin{{"flickr", "Flickr"}, {"wikimedia", "Wikimedia Commons"}}, Tags: true, Drawings: true, Unsafe: true,
+	}
+	return s
+}
+
+// TestFilters makes each choice, with the keyboard alone, in a window of the least size.
+func TestFilters(t *testing.T) {
+	for _, language := range i18n.Languages() {
+		var wanted Wanted
+		s := newTab(t, language, theme.Light, everything(func(w Wanted) error { wanted = w; return nil }), service(5, func(w Wanted) error { wanted = w; return nil }))
+		s.window.Resize(fyne.NewSize(800, 600))
+		s.p.setLibrary(s.lib)
+		s.p.useService(0)
+		tx := s.view.tx
+		s.says(tx.T("collect.filter.more"))
+		if n := s.p.filtered(); n != 0 {
+			t.Errorf("%d choices are made, and nobody made them", n)
+		}
+		d := s.view.showFilters()
+		s.look("filters-" + language)
+		canvas := s.window.Canvas()
+		press := func(keys ...fyne.KeyName) {
+			for _, key := range keys {
+				canvas.Focused().TypedKey(&fyne.KeyEvent{Name: key})
+			}
+		}
+		for _, field := range []fyne.Focusable{d.exclude, d.excludeTags, d.sort, d.origin, d.tagsOnly, d.drawings, d.unsafe} {
+			if canvas.Focused() != field {
+				t.Fatalf("%T has the focus, not %T", canvas.Focused(), field)
+			}
+			switch field := field.(type) {
+			case *widgets.Entry:
+				test.Type(field, "toy 絵")
+			case *widgets.Select:
+				press(fyne.KeyRight)
+			case *widgets.Check:
+				field.TypedRune(' ')
+			}
+			canvas.FocusNext()
+		}
+		press(fyne.KeyEscape)
+		if canvas.Overlays().Top() != nil {
+			t.Error("Escape does not close it")
+		}
+		s.says(tx.T("collect.filter.some", "Count", "7"))
+		s.look("filtered-" + language)
+		want := Wanted{
+			Licenses: s.p.licenses, MinSide: 200, ExcludeWords: []string{"toy", "絵"}, ExcludeTags: []string{"toy", "絵"},
+			Sort: source.MostInteresting, Origins: []string{"flickr"}, TagsOnly: true, Drawings: true, Unsafe: true,
+		}
+		s.p.setKeyword(0, "rose")
+		s.p.setCount(0, "2")
+		s.p.start()
+		s.q.until(t, func() bool { return s.p.stage == finished })
+		if !reflect.DeepEqual(wanted, want) {
+			t.Errorf("it was opened with %+v, want %+v", wanted, want)
+		}
+		s.p.again()
+		s.p.useService(1) // Which has nothing but words.
+		s.says(tx.T("collect.filter.some", "Count", "1"))
+		d = s.view.showFilters()
+		if d.excludeTags != nil || d.sort != nil || d.origin != nil || d.tagsOnly != nil || d.drawings != nil || d.unsafe != nil || d.exclude.Text != "toy 絵" {
+			t.Errorf("choices that the service has not: %+v", d)
+		}
+		press(fyne.KeyEscape)
 	}
 }
 
@@ -319,7 +380,7 @@ func TestChoicesAreKept(t *testing.T) {
 	w.allow(source.BYNC, true)
 	w.allow(source.BY, false)
 	w.setNear(false)
-	w.setExclude("toy")
+	w.setFilters(func(f *filters) { f.exclude, f.sort, f.unsafe = "toy", source.NewestPosted, true })
 	w.useService(1)
 	if !slices.Equal(w.licenses, []source.Terms{source.BY}) {
 		t.Errorf("the licences of another service: %v", w.licenses)
@@ -327,8 +388,8 @@ func TestChoicesAreKept(t *testing.T) {
 	again := newPresenter(w.runner, services, w.prefs, w.q.dispatch, nil)
 	defer again.close()
 	again.useService(0)
-	if again.near || again.exclude != "toy" || slices.Contains(again.licenses, source.BY) || !slices.Contains(again.licenses, source.BYNC) {
-		t.Errorf("the next time: %v, %q, %v", again.near, again.exclude, again.licenses)
+	if again.near || again.filters != (filters{exclude: "toy", sort: source.NewestPosted, unsafe: true}) || slices.Contains(again.licenses, source.BY) || !slices.Contains(again.licenses, source.BYNC) {
+		t.Errorf("the next time: %v, %+v, %v", again.near, again.filters, again.licenses)
 	}
 	for _, l := range source.AllTerms() {
 		again.allow(l, false)
@@ -526,7 +587,6 @@ func TestEnterAddsKeyword(t *testing.T) {
 			s.p.useService(0)
 			if open {
 				test.Tap(s.view.licenses.title)
-				test.Tap(s.view.exclude.title)
 			}
 			for range 60 {
 				if s.window.Canvas().Focused() != s.view.rowOf[0].keyword {

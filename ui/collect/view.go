@@ -29,23 +29,26 @@ type view struct {
 	pages *pages
 	split float64 // Between the choice and what it brings.
 
+	seen  bool // The tab is at the front.
+	stale bool // What is drawn is not what there is.
+
 	root  *fyne.Container
 	shape shape // Of what root holds.
 
 	target    *widget.Label
-	sources   *widget.RadioGroup // Nil without services. It outlives a choice, which the keyboard's focus lies on.
+	sources   *widgets.RadioGroup // Nil without services. It outlives a choice, which the keyboard's focus lies on.
 	path      *widget.Label
 	pick      []fyne.Disableable // What chooses the source.
 	licenses  *drawer            // Which are allowed.
-	exclude   *drawer            // Words that photos are left out for.
+	filters   *widgets.Button    // Leads to the rarer choices.
 	problem   *widgets.Text
 	details   *widgets.Button
 	looking   *widget.ProgressBarInfinite
-	all       *widget.Check
-	rows      *widget.List
+	all       *widgets.Check
+	rows      *widgets.List
 	rowOf     map[int]*rowView // Shows the row with a number, or did so last.
-	side      *widget.Entry
-	near      *widget.Check
+	side      *widgets.Entry
+	near      *widgets.Check
 	blocker   *widgets.Text
 	start     *widgets.Button
 	stop      *widgets.Button
@@ -131,9 +134,29 @@ func (v *view) focus() {
 	}
 }
 
-// refresh shows the presenter's state.
+// shown draws what changed while the tab was out of sight.
+func (v *view) shown() {
+	v.seen = true
+	if v.stale {
+		v.refresh()
+	}
+}
+
+// hidden draws nothing any more, also not that something is awaited: that would have the window drawn all the time.
+func (v *view) hidden() {
+	v.seen = false
+	if v.looking != nil && v.p.listing {
+		v.looking.Stop()
+		v.stale = true
+	}
+}
+
+// refresh shows the presenter's state, or has it shown when the tab comes into sight.
 func (v *view) refresh() {
 	if v.root == nil {
+		return
+	}
+	if v.stale = !v.seen; v.stale {
 		return
 	}
 	if now := (shape{true, v.p.library != nil, v.p.service}); now != v.shape {
@@ -181,7 +204,7 @@ func (v *view) choice() fyne.CanvasObject {
 		v.pick = append(v.pick, v.sources)
 	}
 	v.picks = container.NewVBox()
-	v.licenses, v.exclude = nil, nil
+	v.licenses, v.filters = nil, nil
 	if v.p.service == nil {
 		v.picks = v.localChoice()
 	} else {
@@ -199,7 +222,7 @@ func (v *view) choice() fyne.CanvasObject {
 	v.looking.Stop()
 	top.Add(container.NewBorder(nil, nil, nil, container.NewVBox(v.details), v.problem))
 	top.Add(v.looking)
-	v.all = widget.NewCheck("", v.p.setAllOn)
+	v.all = widgets.NewCheck("", v.p.setAllOn)
 	from := v.tx.T("collect.head.keyword")
 	if v.p.service != nil {
 		from = v.tx.T("collect.keyword")
@@ -209,10 +232,10 @@ func (v *view) choice() fyne.CanvasObject {
 	top.Add(v.head)
 	v.rows = v.rowList()
 
-	v.side = widget.NewEntry()
+	v.side = widgets.NewEntry()
 	v.side.SetText(v.p.sideText)
 	v.side.OnChanged = v.p.setMinSide
-	v.near = widget.NewCheck(v.tx.T("collect.near"), nil)
+	v.near = widgets.NewCheck(v.tx.T("collect.near"), nil)
 	v.near.SetChecked(v.p.near)
 	v.near.OnChanged = v.p.setNear
 	v.options = container.NewVBox(
@@ -246,7 +269,7 @@ func (v *view) relayout() {
 	for _, o := range []fyne.CanvasObject{v.problem, v.blocker, v.summary, v.start} { // A count in them changes all the time.
 		fmt.Fprint(&now, o.MinSize(), " ")
 	}
-	fmt.Fprint(&now, v.licenses.open(), v.exclude.open())
+	fmt.Fprint(&now, v.licenses.open())
 	if now.String() == v.layoutOf {
 		return
 	}
@@ -263,13 +286,13 @@ func heading(text string) *widget.Label {
 }
 
 // sourceChoice chooses between files of the user's own and the services.
-func (v *view) sourceChoice() *widget.RadioGroup {
+func (v *view) sourceChoice() *widgets.RadioGroup {
 	names := []string{v.tx.T("collect.local")}
 	for i := range v.Services {
 		names = append(names, v.Services[i].Name)
 	}
-	choice := widget.NewRadioGroup(names, nil)
-	choice.Horizontal, choice.Required = true, true
+	choice := widgets.NewRadioGroup(names, nil)
+	choice.Horizontal = true
 	return choice
 }
 
@@ -298,27 +321,16 @@ func (v *view) localChoice() fyne.CanvasObject {
 	return container.NewGridWithColumns(2, folder, file)
 }
 
-// serviceChoice says which licences photos may have, and which words they may not.
+// serviceChoice says which licences photos may have, and leads to rarer choices.
 func (v *view) serviceChoice() *fyne.Container {
 	titles, contents := container.NewHBox(), container.NewVBox()
-	add := func(content fyne.CanvasObject) *drawer {
-		d := newDrawer(content, v.relayout)
-		titles.Add(d.title)
-		contents.Add(content)
-		return d
-	}
 	if len(v.p.service.Licenses) > 0 {
-		v.licenses = add(v.licenseBoxes())
+		boxes := v.licenseBoxes()
+		v.licenses = newDrawer(boxes, v.relayout)
+		titles.Add(v.licenses.title)
+		contents.Add(boxes)
 	}
-	entry := widget.NewEntry()
-	entry.SetText(v.p.exclude)
-	entry.SetPlaceHolder(v.tx.T("collect.exclude.hint"))
-	entry.OnChanged = v.p.setExclude
-	v.pick = append(v.pick, entry)
-	v.exclude = add(entry)
-	if v.licenses != nil { // A small window has room for one of them.
-		v.licenses.other, v.exclude.other = v.exclude, v.licenses
-	}
+	titles.Add(v.filterButton())
 	return container.NewVBox(titles, contents)
 }
 
@@ -326,7 +338,7 @@ func (v *view) serviceChoice() *fyne.Container {
 func (v *view) licenseBoxes() fyne.CanvasObject {
 	boxes := container.NewVBox()
 	for _, l := range v.p.service.Licenses {
-		box := widget.NewCheck(v.tx.T("collect.license."+string(l)), nil)
+		box := widgets.NewCheck(v.tx.T("collect.license."+string(l)), nil)
 		box.SetChecked(slices.Contains(v.p.licenses, l))
 		box.OnChanged = func(yes bool) { v.p.allow(l, yes) }
 		v.pick = append(v.pick, box)
@@ -343,7 +355,6 @@ func (v *view) licenseBoxes() fyne.CanvasObject {
 type drawer struct {
 	title   *widgets.Button
 	content fyne.CanvasObject
-	other   *drawer // Closed when this one opens; may be nil.
 }
 
 // newDrawer gives a drawer that is closed, and tells when it was opened or closed.
@@ -352,9 +363,6 @@ func newDrawer(content fyne.CanvasObject, turned func()) *drawer {
 	d := &drawer{content: content}
 	d.title = widgets.NewButton("", theme.MenuDropDownIcon(), func() {
 		d.turn(!d.open())
-		if d.open() && d.other.open() {
-			d.other.turn(false)
-		}
 		turned()
 	})
 	d.title.Importance, d.title.Alignment = widget.LowImportance, widget.ButtonAlignLeading
@@ -428,8 +436,14 @@ func (v *view) refreshChoice() {
 	if v.licenses != nil {
 		v.licenses.say(v.tx.T("collect.licenses", "Count", v.tx.Number(len(p.licenses)), "All", v.tx.Number(len(p.service.Licenses))))
 	}
-	if v.exclude != nil {
-		v.exclude.say(v.tx.T("collect.exclude", "Count", v.tx.Number(len(words(p.exclude)))))
+	if v.filters != nil {
+		text := v.tx.T("collect.filter.more")
+		if n := p.filtered(); n > 0 {
+			text = v.tx.T("collect.filter.some", "Count", v.tx.Number(n))
+		}
+		if text != v.filters.Text {
+			v.filters.SetText(text)
+		}
 	}
 	say(v.path, visible(p.path))
 	show(v.path, p.path != "")

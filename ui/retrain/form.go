@@ -21,19 +21,19 @@ type form struct {
 	few     *fyne.Container
 	fewText *warning
 
-	bases     *selection
+	bases     *widgets.Select
 	goodFor   *widgets.Text
 	baseState *widgets.Text
-	fetch     *button
+	fetch     *widgets.Button
 
-	presets *widget.RadioGroup
+	presets *widgets.RadioGroup
 	entries map[string]*entryField
-	selects map[string]*selection
-	flip    *check
+	selects map[string]*widgets.Select
+	flip    *widgets.Check
 	both    *warning        // What is wrong with the percentages together.
-	more    *button         // Folds the rest out and in.
+	more    *widgets.Button // Folds the rest out and in.
 	rest    *fyne.Container // Of the settings.
-	reset   *button
+	reset   *widgets.Button
 
 	showing bool // Widgets are being set: what they call back is not the user.
 }
@@ -41,35 +41,37 @@ type form struct {
 // entryField is a setting that is typed.
 type entryField struct {
 	number number
-	entry  *entry
+	entry  *widgets.Entry
 	hint   *widgets.Text
 	row    *fyne.Container
 }
 
 func newForm(v *view) *form {
-	f := &form{v: v, entries: map[string]*entryField{}, selects: map[string]*selection{}}
+	f := &form{v: v, entries: map[string]*entryField{}, selects: map[string]*widgets.Select{}}
 	tx := v.tx
 	f.dataset = widgets.NewText("")
 	f.fewText = newWarning()
-	f.few = container.NewVBox(f.fewText.box, row(newButton(tx.T("retrain.collect"), theme.DownloadIcon(), v.params.Collect, func() {
-		reveal(f.scroll, f.dataset, f.few)
-	})))
+	more := widgets.NewButton(tx.T("retrain.collect"), theme.DownloadIcon(), v.params.Collect)
+	f.few = container.NewVBox(f.fewText.box, row(more))
+	more.Gained = f.reveal(f.dataset, f.few)
 
-	f.bases = newSelection(nil, f.baseChosen, func() { reveal(f.scroll, f.dataset, f.bases) })
+	f.bases = widgets.NewSelect(nil, f.baseChosen)
+	f.bases.Gained = f.reveal(f.dataset, f.bases)
 	f.bases.PlaceHolder = tx.T("retrain.bases.loading")
 	f.goodFor, f.baseState = caption(""), caption("")
-	f.fetch = newButton("", theme.DownloadIcon(), v.p.fetchBase, func() { reveal(f.scroll, f.bases, f.fetch) })
+	f.fetch = widgets.NewButton("", theme.DownloadIcon(), v.p.fetchBase)
+	f.fetch.Gained = f.reveal(f.bases, f.fetch)
 
-	f.presets = widget.NewRadioGroup(nil, f.presetChosen)
-	f.presets.Required = true
+	f.presets = widgets.NewRadioGroup(nil, f.presetChosen)
 
-	f.flip = newCheck(tx.T("retrain.field.flip_left_right"), func(on bool) {
+	f.flip = widgets.NewCheck(tx.T("retrain.field.flip_left_right"), func(on bool) {
 		if !f.showing {
 			v.p.setFlip(on)
 		}
-	}, func() { reveal(f.scroll, f.more, f.flip) })
+	})
 	f.both = newWarning()
-	f.reset = newButton(tx.T("retrain.reset"), theme.ViewRefreshIcon(), v.p.reset, func() { reveal(f.scroll, f.reset, f.reset) })
+	f.reset = widgets.NewButton(tx.T("retrain.reset"), theme.ViewRefreshIcon(), v.p.reset)
+	f.reset.Gained = f.reveal(f.reset, f.reset)
 
 	f.rest = container.NewVBox(
 		heading(tx.T("retrain.group.views")), f.flip,
@@ -82,8 +84,10 @@ func newForm(v *view) *form {
 		heading(tx.T("retrain.group.base")), f.entry("input_size"), f.choice("precision"),
 	)
 	f.rest.Hide()
-	// The presets' own widgets do not tell when they take the focus: those around them bring them into sight, too.
-	f.more = newButton(tx.T("retrain.more"), theme.MenuDropDownIcon(), f.foldOut, func() { reveal(f.scroll, f.presets, f.more) })
+	f.more = widgets.NewButton(tx.T("retrain.more"), theme.MenuDropDownIcon(), f.foldOut)
+	f.presets.Gained = f.reveal(f.presets, f.presets)
+	f.more.Gained = f.reveal(f.more, f.more)
+	f.flip.Gained = f.reveal(f.more, f.flip)
 	f.more.Importance, f.more.Alignment = widget.LowImportance, widget.ButtonAlignLeading
 	f.content = container.NewVBox(
 		f.dataset, f.few,
@@ -95,6 +99,11 @@ func newForm(v *view) *form {
 	)
 	f.scroll = container.NewVScroll(f.content)
 	return f
+}
+
+// reveal gives what brings a part of the form into sight.
+func (f *form) reveal(first, last fyne.CanvasObject) func() {
+	return func() { widgets.Reveal(f.scroll, first, last) }
 }
 
 // foldOut shows the settings that a beginner does not need, or hides them again.
@@ -115,13 +124,7 @@ func (f *form) foldOut() {
 func (f *form) entry(key string) fyne.CanvasObject {
 	i := slices.IndexFunc(numbers, func(n number) bool { return n.key == key })
 	e := &entryField{number: numbers[i], hint: caption("")}
-	e.entry = newEntry(func() {
-		if key == "how_many_training_steps" {
-			reveal(f.scroll, e.row, f.presets)
-			return
-		}
-		reveal(f.scroll, e.row, e.row)
-	})
+	e.entry = widgets.NewEntry()
 	e.entry.SetText(e.number.text(&f.v.p.settings))
 	e.entry.OnChanged = func(text string) {
 		if !f.showing {
@@ -130,6 +133,7 @@ func (f *form) entry(key string) fyne.CanvasObject {
 	}
 	label := widgets.NewText(f.v.tx.T("retrain.field." + key))
 	e.row = container.New(snug{}, container.NewBorder(nil, nil, nil, fixed(e.entry, 96), label), e.hint)
+	e.entry.Gained = f.reveal(e.row, e.row)
 	f.entries[key] = e
 	return e.row
 }
@@ -143,8 +147,8 @@ func (f *form) choice(key string) fyne.CanvasObject {
 		texts[k] = f.v.tx.T("retrain.option." + o)
 	}
 	name := container.New(snug{}, widget.NewLabel(f.v.tx.T("retrain.field."+key)), caption(f.v.tx.T("retrain.hint."+key)))
-	s := newSelection(texts, nil, nil)
-	s.gained = func() { reveal(f.scroll, name, s) }
+	s := widgets.NewSelect(texts, nil)
+	s.Gained = f.reveal(name, s)
 	s.OnChanged = func(string) {
 		if at := s.SelectedIndex(); at >= 0 && !f.showing {
 			f.v.p.setChoice(key, options[at])

@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"kaika/core/train"
+	"kaika/ui/widgets"
 )
 
 // matrix shows a confusion matrix: a row for each label, a column for each label that was given. A cell is a button: by a
@@ -144,6 +145,7 @@ func (m *matrix) TypedKey(e *fyne.KeyEvent) {
 	case fyne.KeyEnd:
 		m.at.Col = last
 	default:
+		widgets.HandOn(m, e)
 		return
 	}
 	m.at.Row, m.at.Col = max(0, min(m.at.Row, last)), max(0, min(m.at.Col, last))

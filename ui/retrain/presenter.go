@@ -33,6 +33,9 @@ const (
 	noticePart
 )
 
+// parts is how many there are.
+const parts = int(noticePart) + 1
+
 // presenter holds the tab's state. Its fields and methods belong to the window's goroutine, but for live, which a training
 // writes to.
 type presenter struct {
@@ -44,8 +47,11 @@ type presenter struct {
 	log      *slog.Logger
 
 	// The view's; it is another after a change of language.
-	changed func(part)
-	failed  func(sentence message, err error)
+	redraw func(part)
+	failed func(sentence message, err error)
+
+	seen  bool        // The tab is at the front.
+	stale [parts]bool // What changed since it was seen last.
 
 	library     Library
 	unsubscribe func()
@@ -81,7 +87,7 @@ func newPresenter(p Params) *presenter {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &presenter{
 		trainer: p.Trainer, jobs: p.Jobs, store: p.Store, prefs: p.Preferences, dispatch: p.Dispatch, log: p.Log,
-		changed: func(part) {}, failed: func(message, error) {},
+		redraw: func(part) {}, failed: func(message, error) {},
 		settings: loadSettings(p.Preferences.String(preferencesKey)), wrong: map[string]message{},
 		chosen: map[string]bool{}, opened: map[string]experiment.Run{}, opening: map[string]bool{},
 		ctx: ctx, cancel: cancel, fitness: noDataset,
@@ -107,6 +113,13 @@ func (p *presenter) close() {
 	p.counting.end()
 	p.cancel()
 	p.work.Wait()
+}
+
+// changed shows a part of the state as it is now, or when the tab comes into sight.
+func (p *presenter) changed(what part) {
+	if p.stale[what] = !p.seen; p.seen {
+		p.redraw(what)
+	}
 }
 
 // later runs f on the window's goroutine, unless the tab is closed by then.
@@ -163,8 +176,21 @@ func (p *presenter) count() {
 	p.changed(datasetPart)
 }
 
-// shown is called when the tab comes into sight: what other programs changed is read anew.
+// hidden is called when the tab goes out of sight: from now on nothing is drawn.
+func (p *presenter) hidden() {
+	p.seen = false
+	p.stale[progressPart] = p.live != nil // It goes on meanwhile.
+}
+
+// shown is called when the tab comes into sight: what changed meanwhile is drawn, and what other programs changed is read
+// anew.
 func (p *presenter) shown() {
+	p.seen = true
+	for what, stale := range p.stale {
+		if stale {
+			p.changed(part(what))
+		}
+	}
 	p.loadBases()
 	p.loadRuns()
 }

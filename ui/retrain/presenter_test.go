@@ -200,7 +200,7 @@ func newBench(t testing.TB) *bench {
 		Store: &experiment.Store{Dir: filepath.Join(t.TempDir(), "runs"), Log: quiet, Now: time.Now},
 	}
 	b.p = newPresenter(b.params)
-	b.p.changed = func(p part) { b.changes[p]++ }
+	b.p.redraw, b.p.seen = func(p part) { b.changes[p]++ }, true
 	b.p.failed = func(m message, err error) { b.errors, b.details = append(b.errors, m.key), append(b.details, err) }
 	return b
 }
@@ -871,4 +871,52 @@ func TestPresenterHasNoWindow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHidden has a dataset change and a training go on while the tab is not seen.
+func TestHidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.ready()
+		b.p.hidden()
+		clear(b.changes)
+		photos := newLibrary("x", 10, 0)
+		b.p.setLibrary(photos)
+		for range 100 {
+			for _, tell := range photos.subscribers {
+				tell(curate.Change{})
+			}
+			time.Sleep(interval)
+			b.settle()
+		}
+		photos.labels[1].Photos = 3
+		for _, tell := range photos.subscribers {
+			tell(curate.Change{})
+		}
+		time.Sleep(interval)
+		b.settle()
+		if len(b.changes) > 0 {
+			t.Errorf("out of sight it was drawn: %v", b.changes)
+		}
+		b.p.shown()
+		if b.changes[datasetPart] != 1 || b.p.fitness != fewPhotos {
+			t.Errorf("in sight again, it was drawn %v; the dataset is %v", b.changes, b.p.fitness)
+		}
+		b.settle()
+
+		b.p.hidden()
+		clear(b.changes)
+		b.p.start()
+		time.Sleep(time.Minute)
+		b.settle()
+		if len(b.changes) > 0 || b.p.result == nil {
+			t.Errorf("a training out of sight was drawn: %v; it has a result: %v", b.changes, b.p.result != nil)
+		}
+		b.p.shown()
+		if b.changes[resultPart] != 1 || b.changes[runningPart] != 1 || b.changes[noticePart] != 1 {
+			t.Errorf("of a training out of sight, this is drawn: %v", b.changes)
+		}
+		b.settle()
+		b.close()
+	})
 }

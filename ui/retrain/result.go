@@ -100,7 +100,7 @@ func (p *resultPage) refresh() {
 		p.matrix = newMatrix(*m, p.openCell, func(label, given string, photos int) {
 			p.pointed.SetText(v.cellWords(label, given, photos))
 		})
-		p.matrix.gained = func() { reveal(p.shown, p.place, p.pointed) }
+		p.matrix.gained = func() { widgets.Reveal(p.shown, p.place, p.pointed) }
 		p.place.Layout = &atLeast{fyne.NewSize(200, p.matrix.room())}
 		p.place.Objects = []fyne.CanvasObject{p.matrix}
 		if len(m.Labels) <= mostRows {
@@ -120,8 +120,8 @@ func (p *resultPage) showAccuracy(report *train.Report) {
 	setText(p.interval, "")
 	if t := report.Test; t != nil {
 		setText(p.accuracy, v.tx.T("retrain.result.accuracy", "Accuracy", v.tx.Percent(t.Accuracy, 1)))
-		setText(p.interval, v.tx.N("retrain.result.interval", t.Count,
-			"Right", v.tx.Number(t.Correct), "Low", v.tx.Percent(t.Low, 1), "High", v.tx.Percent(t.High, 1)))
+		low, high := v.interval(t)
+		setText(p.interval, v.tx.N("retrain.result.interval", t.Count, "Right", v.tx.Number(t.Correct), "Low", low, "High", high))
 	}
 	figures := v.tx.T("retrain.result.train", "Accuracy", v.tx.Percent(report.Train.Accuracy, 1), "Photos", v.tx.Number(report.Photos.Train))
 	if report.Validation != nil {
@@ -177,10 +177,10 @@ type mistakesPage struct {
 	nothing *widgets.Text
 	shown   fyne.CanvasObject
 
-	pairs  *widget.Select
+	pairs  *widgets.Select
 	kinds  []pair // Behind the options of pairs, but the first, which is all.
 	show   *widgets.Button
-	list   *widget.List
+	list   *widgets.List
 	all    []train.Answer // The surest first.
 	listed []train.Answer
 }
@@ -191,11 +191,11 @@ const mostPairs = 50
 func newMistakesPage(v *view) *mistakesPage {
 	m := &mistakesPage{v: v}
 	m.nothing = widgets.NewCenteredText("")
-	m.pairs = widget.NewSelect(nil, func(string) { m.filter() })
+	m.pairs = widgets.NewSelect(nil, func(string) { m.filter() })
 	m.show = widgets.NewButton(v.tx.T("retrain.mistakes.show"), theme.GridIcon(), func() {
 		m.open(m.listed, m.pairs.Selected)
 	})
-	m.list = widget.NewList(
+	m.list = widgets.NewList(
 		func() int { return len(m.listed) },
 		func() fyne.CanvasObject { return newMistake(v) },
 		func(i widget.ListItemID, o fyne.CanvasObject) {

@@ -14,7 +14,7 @@ import (
 type runsPage struct {
 	v    *view
 	page *page
-	list *widget.List
+	list *widgets.List
 	none *widgets.Text
 	hint *widgets.Text
 
@@ -28,7 +28,7 @@ func newRunsPage(v *view) *runsPage {
 	p.compare = widgets.NewButton(tx.T("retrain.runs.compare"), theme.ListIcon(), func() { v.pages.choose(v.compare.page) })
 	p.use = widgets.NewButton(tx.T("retrain.use"), theme.SearchIcon(), func() { p.one(v.useRun) })
 	p.more = widgets.NewButton(tx.T("retrain.runs.more"), theme.MoreVerticalIcon(), p.showMore)
-	p.list = widget.NewList(
+	p.list = widgets.NewList(
 		func() int { return len(v.p.runs) },
 		func() fyne.CanvasObject { return newRunRow(v) },
 		func(i widget.ListItemID, o fyne.CanvasObject) {
@@ -129,13 +129,13 @@ type runRow struct {
 	v                     *view
 	id                    string
 	showing               bool
-	check                 *widget.Check
+	check                 *widgets.Check
 	title, accuracy, text *widget.Label
 }
 
 func newRunRow(v *view) *runRow {
 	r := &runRow{v: v, title: widget.NewLabel(""), accuracy: widget.NewLabel(""), text: small()}
-	r.check = widget.NewCheck("", func(on bool) {
+	r.check = widgets.NewCheck("", func(on bool) {
 		if !r.showing {
 			v.p.choose(r.id, on)
 		}

@@ -24,6 +24,9 @@ func (t *Tab) Content() fyne.CanvasObject {
 		t.view.endless.Stop() // Nobody sees it any more.
 	}
 	t.view = newView(t.params, t.p)
+	if !t.p.seen {
+		t.Hidden()
+	}
 	return t.view.content
 }
 
@@ -36,8 +39,16 @@ func (t *Tab) SetLibrary(l *curate.Library) {
 	t.p.setLibrary(l)
 }
 
-// Shown tells the tab that it came to the front: base models and kept runs are read anew.
+// Shown tells the tab that it came to the front: it draws what changed meanwhile, and reads base models and kept runs anew.
 func (t *Tab) Shown() { t.p.shown() }
+
+// Hidden tells the tab that it is not seen any more: it draws nothing until it is.
+func (t *Tab) Hidden() {
+	t.p.hidden()
+	if t.view != nil {
+		t.view.endless.Stop() // It would have the window drawn sixty times a second.
+	}
+}
 
 // Close ends what the tab has in the background and waits for it. A training is ended by the runner of the jobs, which is
 // to be closed first.

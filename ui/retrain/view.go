@@ -55,10 +55,11 @@ func newView(params Params, p *presenter) *view {
 	v.panes = container.NewHSplit(v.left, container.NewPadded(v.pages.content))
 	v.panes.Offset = 0.36
 	v.content = container.NewStack(v.panes)
-	p.changed, p.failed = v.changed, v.failed
-	for part := settingsPart; part <= noticePart; part++ {
-		v.changed(part)
+	p.redraw, p.failed = v.changed, v.failed
+	for what := range parts {
+		v.changed(part(what))
 	}
+	p.stale = [parts]bool{}
 	if p.result == nil && p.live == nil && len(p.runs) > 0 {
 		v.pages.choose(v.runs.page)
 	}
@@ -347,7 +348,21 @@ func (v *view) accuracy(t *train.Tested) string {
 	if t == nil {
 		return v.tx.T("retrain.untested")
 	}
-	return v.tx.T("retrain.accuracy.short", "Accuracy", v.tx.Percent(t.Accuracy, 1), "Low", v.tx.Percent(t.Low, 1), "High", v.tx.Percent(t.High, 1))
+	low, high := v.interval(t)
+	return v.tx.T("retrain.accuracy.short", "Accuracy", v.tx.Percent(t.Accuracy, 1), "Low", low, "High", high)
+}
+
+// interval writes the ends of the interval of a test accuracy. That of none or of all right reaches to 0 or 1, but for what
+// computing with fractions leaves of it.
+func (v *view) interval(t *train.Tested) (low, high string) {
+	from, to := t.Low, t.High
+	if t.Correct == 0 {
+		from = 0
+	}
+	if t.Correct == t.Count {
+		to = 1
+	}
+	return v.tx.Percent(from, 1), v.tx.Percent(to, 1)
 }
 
 // chooseFolder asks for a folder.

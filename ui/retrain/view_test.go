@@ -65,6 +65,7 @@ func newStage(t testing.TB) *stage {
 	p.OpenDataset = func() { did("open") }
 	s.window, s.tab = p.Window, New(p)
 	s.p = s.tab.p
+	s.p.seen = true
 	s.window.SetContent(container.NewStack(s.tab.Content()))
 	s.window.Resize(fyne.NewSize(800, 480))
 	t.Cleanup(func() { s.jobs.Close(); s.queue.drain(); s.tab.Close() })
@@ -791,8 +792,7 @@ func TestFocusIsInSight(t *testing.T) {
 		if !ok {
 			t.Fatal("nothing has the focus")
 		}
-		switch o.(type) {
-		case *entry, *selection, *check, *button:
+		if slices.Contains(objects[fyne.Focusable](f.scroll), s.window.Canvas().Focused()) {
 			seen++
 			if !inSight(o) {
 				t.Errorf("%T at scroll %v has the focus, out of sight", o, f.scroll.Offset)
@@ -854,4 +854,85 @@ func TestMatrixFits(t *testing.T) {
 	if bottom := shown.Offset.Y + shown.Size().Height; bottom < shown.Content.Size().Height-theme.Padding() {
 		t.Errorf("the matrix has the focus; the page shows up to %v of %v", bottom, shown.Content.Size().Height)
 	}
+}
+
+// TestHelpFromEverywhere presses F1 at all that Tab comes to, on each page: the window gets it.
+func TestHelpFromEverywhere(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	s.train()
+	s.train()
+	f := s.tab.view.form
+	test.Tap(f.more)
+	helped := 0
+	s.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
+		if e.Name == fyne.KeyF1 {
+			helped++
+		}
+	})
+	met := map[string]bool{}
+	for _, page := range s.tab.view.pages.all {
+		s.tab.view.pages.choose(page)
+		s.window.Canvas().Focus(nil)
+		s.window.Canvas().FocusNext()
+		for first := s.window.Canvas().Focused(); ; {
+			focused := s.window.Canvas().Focused()
+			met[fmt.Sprintf("%T", focused)] = true
+			helped = 0
+			focused.TypedKey(&fyne.KeyEvent{Name: fyne.KeyF1})
+			if helped != 1 {
+				t.Errorf("%s: F1 at %T comes to the window %d times", page.title, focused, helped)
+			}
+			if s.window.Canvas().FocusNext(); s.window.Canvas().Focused() == first {
+				break
+			}
+		}
+	}
+	for _, kind := range []string{"*widgets.radio", "*retrain.matrix", "*widgets.Check", "*chart.legendEntry", "*chart.plotArea", "*widgets.Entry"} {
+		if !met[kind] {
+			t.Errorf("Tab does not come to a %s: %v", kind, met)
+		}
+	}
+}
+
+// TestInterval writes the ends of intervals.
+func TestInterval(t *testing.T) {
+	s := newStage(t)
+	for _, c := range []struct {
+		right, count int
+		low, high    string
+	}{{0, 10, "0.0 %", "27.8 %"}, {10, 10, "72.2 %", "100.0 %"}, {0, 3, "0.0 %", "56.1 %"}, {0, 41, "0.0 %", "8.6 %"}, {0, 100_000, "0.0 %", "< 0.1 %"}, {1, 100_000, "< 0.1 %", "< 0.1 %"}} {
+		tested := &train.Tested{Correct: c.right, Count: c.count}
+		tested.Low, tested.High = train.Wilson(c.right, c.count)
+		if low, high := s.tab.view.interval(tested); low != c.low || high != c.high {
+			t.Errorf("%d of %d: %s to %s, want %s to %s", c.right, c.count, low, high, c.low, c.high)
+		}
+	}
+}
+
+// TestHiddenBarStands has the endless bar stand while the tab is not seen.
+func TestHiddenBarStands(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	end := make(chan struct{})
+	s.trainer.train = func(context.Context, Request, <-chan struct{}, func(train.Event)) (*train.Report, error) {
+		<-end
+		return nil, errors.New("ended")
+	}
+	test.Tap(s.tab.view.start)
+	s.until("it begins", func() bool { return s.tab.view.endless.Running() })
+	s.tab.Hidden()
+	if s.tab.view.endless.Running() {
+		t.Error("the bar moves out of sight")
+	}
+	s.window.SetContent(s.tab.Content()) // As a change of language does.
+	if s.tab.view.endless.Running() {
+		t.Error("a new bar moves out of sight")
+	}
+	s.tab.Shown()
+	if !s.tab.view.endless.Running() {
+		t.Error("the bar stands still in sight")
+	}
+	close(end)
+	s.until("it has ended", func() bool { return s.p.live == nil })
 }

@@ -268,6 +268,7 @@ func newDesk(t *testing.T, count int, labels ...string) *desk {
 	d.presenter = newPresenter(d.thumbs, fakePreferences{}, func(f func()) { d.queue <- f })
 	d.screen = d
 	t.Cleanup(d.close)
+	d.shown()
 	d.setLibrary(d.library)
 	d.until("the dataset to be read", func() bool { return d.loaded })
 	return d

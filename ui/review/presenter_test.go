@@ -2,8 +2,11 @@ package review
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"kaika/core/curate"
 )
@@ -400,4 +403,73 @@ func TestOldSnapshotsAreIgnored(t *testing.T) {
 	d.idle()
 	d.apply(old)
 	equal(t, "shown", d.ids(), []curate.ID{2, 3})
+}
+
+// TestHidden has photos change while the tab is not seen.
+func TestHidden(t *testing.T) {
+	d := newDesk(t, 3, "rose", "tulip")
+	d.hidden()
+	d.drawn = nil
+	number := d.snap.number
+	for range 3 {
+		if err := d.library.Delete(t.Context(), []curate.ID{1}); err != nil {
+			t.Fatal(err)
+		}
+		for len(d.dirty) > 0 { // Until it was looked at.
+			runtime.Gosched()
+		}
+	}
+	d.idle()
+	if len(d.drawn) > 0 || d.snap.number != number {
+		t.Errorf("out of sight it was read and drawn: %v", d.drawn)
+	}
+	d.setLibrary(newFake(5, "rose"))
+	if len(d.drawn) > 0 {
+		t.Errorf("another dataset was drawn out of sight: %v", d.drawn)
+	}
+	d.shown()
+	d.until("the photos", func() bool { return len(d.photos) == 5 })
+	if !slices.Contains(d.drawn, "all") || !slices.Contains(d.drawn, "note") || !slices.Contains(d.drawn, "large") {
+		t.Errorf("in sight again, it was drawn: %v", d.drawn)
+	}
+	d.drawn = nil
+	d.hidden()
+	d.shown()
+	if len(d.drawn) > 0 {
+		t.Errorf("where nothing changed it was drawn: %v", d.drawn)
+	}
+}
+
+// TestManyChangesAreReadTogether has photos come all the time: they are read at most ten times a second.
+func TestManyChangesAreReadTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		library, applied := newFake(3, "rose"), 0
+		p := newPresenter(&fakeThumbs{}, fakePreferences{}, func(func()) { applied++ })
+		p.shown()
+		p.setLibrary(library)
+		synctest.Wait()
+		if applied != 1 {
+			t.Fatalf("read %d times at first", applied)
+		}
+		for range 1000 {
+			for _, tell := range library.changed {
+				tell(curate.Change{})
+			}
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		if applied < 9 || applied > 12 {
+			t.Errorf("in a second of changes it was read %d times", applied)
+		}
+		for _, tell := range library.changed {
+			tell(curate.Change{})
+		}
+		before := applied
+		p.sortBy(curate.BySize) // What the user asks for does not wait.
+		synctest.Wait()
+		if applied != before+1 {
+			t.Errorf("another order was read %d times at once", applied-before)
+		}
+		p.close()
+	})
 }

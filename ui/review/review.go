@@ -90,8 +90,15 @@ func (t *Tab) SetLibrary(l *curate.Library) {
 	t.p.setLibrary(l)
 }
 
-// Shown has to be called when the tab, or another dataset in it, comes to be seen: it takes the keyboard's focus.
-func (t *Tab) Shown() { t.view.focus() }
+// Shown has to be called when the tab, or another dataset in it, comes to be seen: it draws what changed meanwhile, and takes
+// the keyboard's focus.
+func (t *Tab) Shown() {
+	t.p.shown()
+	t.view.focus()
+}
+
+// Hidden has to be called when the tab is not seen any more: it reads and draws nothing until it is.
+func (t *Tab) Hidden() { t.p.hidden() }
 
 // Show shows only these photos, with a title that says which they are, until the user goes back to all.
 func (t *Tab) Show(ids []curate.ID, title string) {

@@ -59,6 +59,7 @@ func newRoom(t *testing.T, dir string) *room {
 	})
 	t.Cleanup(r.Close)
 	r.window.SetContent(r.Content())
+	r.Shown()
 	if dir != "" {
 		if r.library, err = curate.Open(t.Context(), dir, curate.Options{}); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // through its widgets, and Page Up and Page Down scroll what does not fit; afterwards the keyboard's focus is where it was. (The dialogs of Fyne 2.7 know neither key.)
 //
 // A key goes to the widget with the focus alone, so what can have it in a dialog has to be one of this package: [Button],
-// [Entry], [Select], [Check] and [List] hand on what they have no use for.
+// [Entry], [Select], [Check], [RadioGroup] and [List] hand on what they have no use for, and come into sight when they take the focus.
 type Dialog struct {
 	widget.BaseWidget
 
@@ -162,12 +162,17 @@ func (d *Dialog) typed(key fyne.KeyName) bool {
 	return true
 }
 
+// scroller gives what scrolls the content, or nil.
+func (d *Dialog) scroller() *container.Scroll {
+	if own, ok := d.content.(*container.Scroll); ok {
+		return own
+	}
+	return d.scroll
+}
+
 // page scrolls the content by so many pages; false where all of it is seen.
 func (d *Dialog) page(pages float32) bool {
-	scroll := d.scroll
-	if own, ok := d.content.(*container.Scroll); ok {
-		scroll = own
-	}
+	scroll := d.scroller()
 	if scroll == nil {
 		return false
 	}
@@ -184,12 +189,18 @@ func (d *Dialog) page(pages float32) bool {
 // TypedKey hands a key that no widget has taken to the dialog in front of a window; false where there is none, or where it
 // has no use for the key, either.
 func TypedKey(w fyne.Window, ev *fyne.KeyEvent) bool {
-	popup, ok := w.Canvas().Overlays().Top().(*widget.PopUp)
-	if !ok {
-		return false
+	d := dialogOf(w)
+	return d != nil && d.typed(ev.Name)
+}
+
+// dialogOf gives the dialog in front of a window, or nil.
+func dialogOf(w fyne.Window) *Dialog {
+	if popup, ok := w.Canvas().Overlays().Top().(*widget.PopUp); ok {
+		if d, ok := popup.Content.(*Dialog); ok {
+			return d
+		}
 	}
-	d, ok := popup.Content.(*Dialog)
-	return ok && d.typed(ev.Name)
+	return nil
 }
 
 // ToWindow hands a key that no widget has taken to a window; false where a dialog or menu is in front of it, or where it takes
@@ -203,22 +214,21 @@ func ToWindow(w fyne.Window, ev *fyne.KeyEvent) bool {
 	return true
 }
 
-// HandOn hands a key of the widget with the focus to its dialog. (The window is the one where it has the focus: the driver
-// does not know the canvas of what was never drawn.)
+// HandOn hands a key of the widget with the focus to its dialog, and F1, which no widget has a use for, to its window.
 func HandOn(o fyne.Focusable, ev *fyne.KeyEvent) bool {
-	for _, w := range fyne.CurrentApp().Driver().AllWindows() {
-		if w.Canvas().Focused() == o {
-			return TypedKey(w, ev) || ev.Name == fyne.KeyF1 && ToWindow(w, ev) // No widget has a use for that one.
-		}
-	}
-	return false
+	w := windowOf(o)
+	return w != nil && (TypedKey(w, ev) || ev.Name == fyne.KeyF1 && ToWindow(w, ev))
 }
 
 func isEnter(ev *fyne.KeyEvent) bool { return ev.Name == fyne.KeyReturn || ev.Name == fyne.KeyEnter }
 
 // Button is a button that Enter taps, too, and that keeps the keyboard's focus when a key has tapped it: that of Fyne gives it
 // away, and whoever works by keyboard begins anew at the first widget.
-type Button struct{ widget.Button }
+type Button struct {
+	widget.Button
+
+	Gained func() // It has taken the focus; nil is [TookFocus].
+}
 
 // NewButton gives a button; its icon may be nil.
 func NewButton(text string, icon fyne.Resource, tapped func()) *Button {
@@ -226,6 +236,12 @@ func NewButton(text string, icon fyne.Resource, tapped func()) *Button {
 	b.Text, b.Icon, b.OnTapped = text, icon, tapped
 	b.ExtendBaseWidget(b)
 	return b
+}
+
+// FocusGained implements fyne.Focusable.
+func (b *Button) FocusGained() {
+	b.Button.FocusGained()
+	gained(b, b.Gained)
 }
 
 // TypedKey implements fyne.Focusable.
@@ -239,7 +255,11 @@ func (b *Button) TypedKey(ev *fyne.KeyEvent) {
 }
 
 // Entry is an entry whose Tab always goes on to the next widget. In one of a single line, Enter is for the dialog.
-type Entry struct{ widget.Entry }
+type Entry struct {
+	widget.Entry
+
+	Gained func() // It has taken the focus; nil is [TookFocus].
+}
 
 // NewEntry gives an entry of one line.
 func NewEntry() *Entry {
@@ -259,6 +279,12 @@ func NewMultiLineEntry() *Entry {
 // AcceptsTab implements fyne.Tabbable.
 func (*Entry) AcceptsTab() bool { return false }
 
+// FocusGained implements fyne.Focusable.
+func (e *Entry) FocusGained() {
+	e.Entry.FocusGained()
+	gained(e, e.Gained)
+}
+
 // TypedKey implements fyne.Focusable.
 func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
 	taken := isEnter(ev) && (e.MultiLine || e.OnSubmitted != nil)
@@ -268,7 +294,11 @@ func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
 }
 
 // Select is a choice of one of several options.
-type Select struct{ widget.Select }
+type Select struct {
+	widget.Select
+
+	Gained func() // It has taken the focus; nil is [TookFocus].
+}
 
 // NewSelect gives a choice.
 func NewSelect(options []string, changed func(string)) *Select {
@@ -276,6 +306,12 @@ func NewSelect(options []string, changed func(string)) *Select {
 	s.Options, s.OnChanged = options, changed
 	s.ExtendBaseWidget(s)
 	return s
+}
+
+// FocusGained implements fyne.Focusable.
+func (s *Select) FocusGained() {
+	s.Select.FocusGained()
+	gained(s, s.Gained)
 }
 
 // TypedKey implements fyne.Focusable.
@@ -286,7 +322,11 @@ func (s *Select) TypedKey(ev *fyne.KeyEvent) {
 }
 
 // Check is a check box.
-type Check struct{ widget.Check }
+type Check struct {
+	widget.Check
+
+	Gained func() // It has taken the focus; nil is [TookFocus].
+}
 
 // NewCheck gives a check box.
 func NewCheck(text string, changed func(bool)) *Check {
@@ -296,6 +336,12 @@ func NewCheck(text string, changed func(bool)) *Check {
 	return c
 }
 
+// FocusGained implements fyne.Focusable.
+func (c *Check) FocusGained() {
+	c.Check.FocusGained()
+	gained(c, c.Gained)
+}
+
 // TypedKey implements fyne.Focusable.
 func (c *Check) TypedKey(ev *fyne.KeyEvent) {
 	if !HandOn(c, ev) {
@@ -303,7 +349,7 @@ func (c *Check) TypedKey(ev *fyne.KeyEvent) {
 	}
 }
 
-// List is a list in a dialog.
+// List is a list.
 type List struct{ widget.List }
 
 // NewList gives a list, see [widget.NewList].
@@ -312,6 +358,12 @@ func NewList(length func() int, create func() fyne.CanvasObject, update func(wid
 	l.Length, l.CreateItem, l.UpdateItem = length, create, update
 	l.ExtendBaseWidget(l)
 	return l
+}
+
+// FocusGained implements fyne.Focusable.
+func (l *List) FocusGained() {
+	l.List.FocusGained()
+	TookFocus(l)
 }
 
 // TypedKey implements fyne.Focusable.

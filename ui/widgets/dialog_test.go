@@ -2,6 +2,7 @@ package widgets
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -234,5 +235,106 @@ func TestDialogFits(t *testing.T) {
 			}
 			press(w, fyne.KeyEscape)
 		}
+	}
+}
+
+// TestFocusComesIntoSight goes by Tab through a dialog that is higher than the window.
+func TestFocusComesIntoSight(t *testing.T) {
+	w, _ := window(t)
+	w.Resize(fyne.NewSize(640, 480))
+	for name, wrap := range map[string]func(fyne.CanvasObject) (content fyne.CanvasObject, height float32){
+		"scrolls itself": func(o fyne.CanvasObject) (fyne.CanvasObject, float32) { return container.NewVScroll(o), 400 },
+		"is scrolled":    func(o fyne.CanvasObject) (fyne.CanvasObject, float32) { return o, 0 },
+	} {
+		column := container.NewVBox()
+		for range 6 {
+			column.Add(NewEntry())
+			column.Add(NewText(strings.Repeat("A sentence. ", 40)))
+			column.Add(NewSelect([]string{"a"}, func(string) {}))
+			column.Add(NewCheck("c", func(bool) {}))
+			column.Add(NewRadioGroup([]string{"one", "two"}, func(string) {}))
+			column.Add(NewButton("b", nil, func() {}))
+		}
+		content, height := wrap(column)
+		d := NewDialog(w, name, "Close", content, 400, height)
+		d.Open(nil)
+		scroll, driver := d.scroller(), fyne.CurrentApp().Driver()
+		offset, stops := map[float32]bool{}, 0
+		for _, next := range []func(){w.Canvas().FocusNext, w.Canvas().FocusPrevious} {
+			for range 37 {
+				next()
+				o, ok := w.Canvas().Focused().(fyne.CanvasObject)
+				if !ok {
+					t.Fatalf("%s: nothing has the focus", name)
+				}
+				offset[scroll.Offset.Y] = true
+				if o == d.dismiss {
+					continue
+				}
+				stops++
+				y := driver.AbsolutePositionForObject(o).Y - driver.AbsolutePositionForObject(scroll).Y
+				if y < -1 || y+o.Size().Height > scroll.Size().Height+1 {
+					t.Errorf("%s: %T has the focus at %v of %v", name, o, y, scroll.Size().Height)
+				}
+			}
+		}
+		if stops < 70 || len(offset) < 5 {
+			t.Errorf("%s: %d widgets had the focus, at %d places", name, stops, len(offset))
+		}
+		w.Canvas().Focus(nil)
+		scroll.ScrollToTop()
+		w.Canvas().Focus(d.dismiss)
+		if scroll.Offset.Y != 0 {
+			t.Errorf("%s: the focus on the dialog's button scrolls to %v", name, scroll.Offset)
+		}
+		press(w, fyne.KeyEscape)
+	}
+}
+
+// TestRadioGroup chooses by keys and by the mouse.
+func TestRadioGroup(t *testing.T) {
+	w, _ := window(t)
+	var told []string
+	gained := 0
+	g := NewRadioGroup([]string{"one", "two"}, func(s string) { told = append(told, s) })
+	g.Gained = func() { gained++ }
+	w.SetContent(g)
+	helped := 0
+	w.Canvas().SetOnTypedKey(func(*fyne.KeyEvent) { helped++ })
+	w.Canvas().FocusNext()
+	w.Canvas().FocusNext()
+	press(w, fyne.KeySpace)
+	press(w, fyne.KeySpace) // It is chosen already.
+	test.Tap(g.items[0])
+	w.Canvas().FocusNext()
+	press(w, fyne.KeyReturn)
+	if want := []string{"two", "one", "two"}; !slices.Equal(told, want) || gained != 4 {
+		t.Errorf("told of %q, want %q; the focus came %d times", told, want, gained)
+	}
+	press(w, fyne.KeyF1)
+	press(w, fyne.KeyA)
+	if helped != 1 {
+		t.Errorf("the window gets %d keys", helped)
+	}
+	g.Options = append(g.Options, "three")
+	g.Selected = "three"
+	g.Refresh()
+	if len(g.items) != 3 || g.items[2].option != "three" || w.Canvas().Focused() != g.items[1] {
+		t.Errorf("with another option: %d, the focus is on %v", len(g.items), w.Canvas().Focused())
+	}
+	g.Disable()
+	test.Tap(g.items[0])
+	if g.Selected != "three" || !g.items[0].Disabled() {
+		t.Errorf("disabled, it chose %q", g.Selected)
+	}
+	g.Enable()
+	test.Tap(g.items[0])
+	if g.Selected != "one" {
+		t.Errorf("enabled again, it chose %q", g.Selected)
+	}
+	g.Options = g.Options[:1]
+	g.Refresh()
+	if len(g.items) != 1 || len(g.box.Objects) != 1 {
+		t.Errorf("with one option there are %d", len(g.items))
 	}
 }
