@@ -30,11 +30,11 @@ type headlessFlags struct {
 	on bool
 
 	addr, authFile, tlsCert, tlsKey, datasets, precision string
-	models, trustedProxies                    []string
-	publicClassify                            bool
-	rate                                      float64
-	queue                                     int
-	drainDelay                                time.Duration
+	models, trustedProxies                               []string
+	publicClassify                                       bool
+	rate                                                 float64
+	queue                                                int
+	drainDelay                                           time.Duration
 
 	uploads uploadFlags
 

@@ -58,9 +58,9 @@ func BenchmarkHTTP(b *testing.B) {
 	}
 	var their []service
 	if python := "../build/tools/flask/bin/python"; exists(python) {
-		for _, threads := range []string{"threaded", "unthreaded"} {
-			their = append(their, service{"flask-" + threads, answering(b, home, python, func(port string) []string {
-				return []string{"testdata/flask_app.py", model, port, threads}
+		for _, way := range []string{"threads", "turns", "sessions"} {
+			their = append(their, service{"flask-" + way, answering(b, home, python, func(port string) []string {
+				return []string{"testdata/flask_app.py", model, port, way}
 			}), "/"})
 		}
 	} else {
