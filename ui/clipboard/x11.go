@@ -11,15 +11,15 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
 )
 
-// quiet keeps the library from writing to standard error of an authority file that many systems do not have.
-var quiet = sync.OnceFunc(func() { xgb.Logger = log.New(io.Discard, "", 0) })
+// The library writes to standard error of an authority file that many systems do not have. Its logger belongs to all its
+// connections, some of which may be somebody else's: it is changed before there can be any.
+func init() { xgb.Logger = log.New(io.Discard, "", 0) }
 
 // reader is a client of the X server that asks for the selection CLIPBOARD (ICCCM, 2). It has a connection of its own: nobody
 // else takes its events, and it does not wait for the window's.
@@ -36,7 +36,6 @@ func read(ctx context.Context, limit int) (Content, error) {
 	if display == "" {
 		return Content{}, ErrNone
 	}
-	quiet()
 	conn, err := xgb.NewConnDisplay(display)
 	if err != nil {
 		return Content{}, fmt.Errorf("connecting to the X server: %w", err)

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"io"
-	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,12 +79,6 @@ func newScreen(tb testing.TB, width, height int) *screen {
 	s.root = setup.DefaultScreen(s.conn).Root
 	s.readKeys(setup)
 	return s
-}
-
-// TestMain keeps the library quiet about an authority file that it misses and these servers do not ask for.
-func TestMain(m *testing.M) {
-	xgb.Logger = log.New(io.Discard, "", 0)
-	os.Exit(m.Run())
 }
 
 // mortal has a child end with the test, also when the test is killed or takes too long.
