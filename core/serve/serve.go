@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"kaika/core/classify"
 	"kaika/core/picture"
+	"kaika/core/trained"
 )
 
 // What errors of this package are.
@@ -26,6 +28,7 @@ var (
 	ErrNoModel   = errors.New("no such model")
 	ErrNoVersion = errors.New("no such version")
 	ErrClosed    = errors.New("the server is stopping")
+	ErrGone      = errors.New("the files of the model were removed or changed")
 )
 
 // BusyError says that as many photos wait already as may.
@@ -94,6 +97,8 @@ type Model struct {
 
 	models *Models
 	users  atomic.Int64 // Calls of Classify that are under way.
+	lost   atomic.Bool  // Its graph was not what it had been when somebody looked last.
+	look   sync.Mutex   // Held while somebody looks: it is a large file.
 }
 
 // The states of a version, as TensorFlow Serving names them.
@@ -188,11 +193,19 @@ func (m *Models) List() []Status {
 	return all
 }
 
-// Ready tells whether there is a model, and each has an active version.
+// Ready tells whether there is a model, and each has an active version that can answer.
 func (m *Models) Ready() bool {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return !m.closed && len(m.entries) > 0 && !slices.ContainsFunc(m.entries, func(e *entry) bool { return e.active == 0 })
+	ready := !m.closed && len(m.entries) > 0
+	var doubtful []*Model
+	for _, e := range m.entries {
+		v := e.version(e.active)
+		if ready = ready && v != nil; ready && v.model.lost.Load() {
+			doubtful = append(doubtful, v.model)
+		}
+	}
+	m.mu.RUnlock()
+	return ready && !slices.ContainsFunc(doubtful, (*Model).gone)
 }
 
 // Close takes no more requests and waits for those that are in hand, also for those that wait for their turn. Their own
@@ -223,8 +236,8 @@ func (m *Models) begin() error {
 // one photo at a time, so one of a thousand photos does not hold up one of a single photo. A request is counted as at
 // most a quarter of the queue, so that also one that is larger than the queue is taken.
 //
-// The error is a [*BusyError], ErrClosed, that of ctx, or one of the engine, which wraps [classify.ErrUnavailable] if the
-// same request may well succeed later. A photo that cannot be used is no error but an answer.
+// The error is a [*BusyError], ErrClosed, that of ctx, ErrGone, or one of the engine, which wraps [classify.ErrUnavailable] if
+// the same request may well succeed later. A photo that cannot be used is no error but an answer.
 func (m *Model) Classify(ctx context.Context, pictures []picture.Encoded) ([]classify.Answer, error) {
 	if err := m.models.begin(); err != nil {
 		return nil, err
@@ -232,5 +245,26 @@ func (m *Model) Classify(ctx context.Context, pictures []picture.Encoded) ([]cla
 	defer m.models.work.Done()
 	m.users.Add(1)
 	defer m.users.Add(-1)
-	return m.models.queue.do(ctx, m, pictures)
+	answers, err := m.models.queue.do(ctx, m, pictures)
+	var busy *BusyError
+	if err == nil {
+		m.lost.Store(false)
+	}
+	if err == nil || ctx.Err() != nil || errors.As(err, &busy) || errors.Is(err, classify.ErrUnavailable) {
+		return answers, err
+	}
+	if m.gone() { // An engine that was started again looks for it.
+		err = fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return nil, err
+}
+
+// gone tells whether the graph is not there any more, or another than it was, and notes that.
+func (m *Model) gone() bool {
+	m.look.Lock()
+	defer m.look.Unlock()
+	data, err := os.ReadFile(m.GraphPath)
+	gone := err != nil || m.Graph.SHA256 != "" && trained.DigestBytes(data) != m.Graph.SHA256
+	m.lost.Store(gone)
+	return gone
 }

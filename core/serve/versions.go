@@ -140,6 +140,9 @@ func (e *entry) status(opening loading) Status {
 		switch {
 		case v.loaded:
 			to.State = StateAvailable
+			if v.model.lost.Load() {
+				to.Err = ErrGone
+			}
 		case v.number == opening.version:
 			to.State = StateLoading
 		case v.model != nil && v.model.users.Load() > 0:

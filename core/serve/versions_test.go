@@ -307,6 +307,67 @@ func TestReplacedInItsFolder(t *testing.T) {
 	}
 }
 
+// TestGone takes the graph of a model away while it is served, and puts another into its place. The engine has it still; when
+// it is started again, it has not, and whoever asks is told why. With the graph back all is well.
+func TestGone(t *testing.T) {
+	f, m := newFake(t, Config{})
+	defer m.Close()
+	dir := f.model("a", "first")
+	if err := errors.Join(m.Serve(t.Context(), "flowers", dir), m.Serve(t.Context(), "other", f.model("b", "x"))); err != nil {
+		t.Fatal(err)
+	}
+	restarted := false
+	f.before = func(_ context.Context, number int, _ [][]byte) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if data, err := os.ReadFile(filepath.Join(f.root, f.calls[number-1].model, trained.GraphFile)); restarted && (err != nil || strings.Contains(string(data), "second")) {
+			return errors.New("the network cannot be loaded")
+		}
+		return nil
+	}
+	stands := func(model string, want error, ready bool) {
+		t.Helper()
+		pictures := photos("x", 2)
+		answers, err := served(t, m, model).Classify(t.Context(), pictures)
+		if !errors.Is(err, want) || want == nil && check(map[string]string{"flowers": "a", "other": "b"}[model], pictures, answers) != nil {
+			t.Errorf("%s: %+v, %v, want %v", model, answers, err, want)
+		}
+		status := m.List()[0].Versions[0]
+		if m.Ready() != ready || status.State != StateAvailable || errors.Is(status.Err, ErrGone) == ready {
+			t.Errorf("%s: ready is %t, %+v", model, m.Ready(), status)
+		}
+	}
+	graph := filepath.Join(dir, trained.GraphFile)
+	whole, err := os.ReadFile(graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lose := range []func() error{
+		func() error { return os.Remove(graph) },
+		func() error { return os.WriteFile(graph, []byte("second"), 0o644) },
+	} {
+		restarted = false
+		if err := lose(); err != nil {
+			t.Fatal(err)
+		}
+		stands("flowers", nil, true)
+		restarted = true
+		stands("flowers", ErrGone, false)
+		stands("other", nil, false)
+		if err := os.WriteFile(graph, whole, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if !m.Ready() { // Also if nobody asks for it, who ask only where it is ready.
+			t.Error("it is not ready with its graph back")
+		}
+		stands("flowers", nil, true)
+	}
+	f.before = func(context.Context, int, [][]byte) error { return errors.New("another mistake") }
+	if _, err := served(t, m, "flowers").Classify(t.Context(), photos("x", 1)); err == nil || errors.Is(err, ErrGone) || !m.Ready() {
+		t.Errorf("what has nothing to do with the graph: %v", err)
+	}
+}
+
 func TestState(t *testing.T) {
 	log, said := logged()
 	f, m := newFake(t, Config{Log: log, State: filepath.Join(t.TempDir(), "folder", "state.json")})
