@@ -35,12 +35,16 @@ const (
 	soakTime   = time.Minute
 )
 
+// crowdedTime is how long the second part of BenchmarkFaults takes.
+const crowdedTime = 10 * time.Second
+
 // longest is how long a request may take; after that it counts as lost.
 const longest = time.Minute
 
 // BenchmarkFaults has 8 clients send photos, a tenth of them bad, to the built program while its engine is killed every 5 s,
 // the model is swapped every 7 s, and the disk for kept photos is full. Each answer is compared with what kaika classify says
-// by one of the two models; the only other answer that may be is 429 or 503 with Retry-After.
+// by one of the two models; the only other answer that may be is 429 or 503 with Retry-After. Then twice as many clients come
+// to a server in whose queue there is hardly room, so that some are certainly told to come again.
 func BenchmarkFaults(b *testing.B) {
 	const clients, killEvery, swapEvery = 8, 5 * time.Second, 7 * time.Second
 	lasts := lasting(b, "KAIKA_FAULTS", faultsTime)
@@ -103,7 +107,38 @@ func BenchmarkFaults(b *testing.B) {
 		if disk != "" {
 			whole(b, disk)
 		}
+		crowded(b, u.endures("--model", "flowers="+first, "--queue", "2"), first, c.photos, 2*clients)
 	}
+}
+
+// crowded has clients press on a server with a small queue, whose engine is killed in between. Some must be told to come again,
+// and most are answered nevertheless.
+func crowded(b *testing.B, s *served, model string, photos []specimen, clients int) {
+	b.Helper()
+	c := &crowd{served: s, models: []string{model}, photos: photos}
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	for n := range clients {
+		work.Go(func() { c.press(rand.New(rand.NewPCG(3, uint64(n))), done) })
+	}
+	half := time.NewTimer(crowdedTime / 2)
+	enough := time.After(crowdedTime)
+	<-half.C
+	if err := syscall.Kill(s.engine(), syscall.SIGKILL); err != nil {
+		b.Errorf("the engine cannot be killed: %v", err)
+	}
+	<-enough
+	close(done)
+	work.Wait()
+	busy := figure(b, s.gets(http.StatusOK, "GET", "/metrics", "", nil).body, `kaika_http_refusals_total{reason="busy"}`)
+	b.ReportMetric(float64(len(c.waits)), "crowded-answered")
+	b.ReportMetric(float64(c.refused), "crowded-refused")
+	b.ReportMetric(float64(c.wrong), "crowded-wrong")
+	b.ReportMetric(float64(c.lost), "crowded-lost")
+	if c.refused == 0 || busy == 0 || len(c.waits) == 0 {
+		b.Errorf("in a small queue %d were answered and %d told to come again, %.0f of them because it was full", len(c.waits), c.refused, busy)
+	}
+	s.ends()
 }
 
 // BenchmarkSoak has 4 clients ask for 15 answers a second, of all kinds, and looks at the memory of both processes: it must not

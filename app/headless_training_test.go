@@ -22,8 +22,10 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"kaika/core/classify"
+	"kaika/core/server"
 	"kaika/core/train"
 	"kaika/core/transfer"
+	"kaika/model"
 )
 
 // site is a running kaika --headless, and somebody who may do all there.
@@ -214,6 +216,13 @@ func TestHeadlessTraining(t *testing.T) {
 	all := imported.Added // There may be a photo twice.
 	if all+imported.Duplicates != 3*count || imported.Duplicates > 3 || len(imported.Refused) != 0 {
 		t.Fatalf("it imported %+v", imported)
+	}
+	var bases struct {
+		All []server.BaseModel `json:"base_models"`
+	}
+	s.ask(http.StatusOK, "GET", "/api/v1/base_models", nil, &bases)
+	if len(bases.All) < 10 || bases.All[0].Name != model.DefaultName || !bases.All[0].Usable() || bases.All[0].InputSize == 0 || bases.All[0].GoodFor == "" {
+		t.Errorf("the base models are %+v", bases.All)
 	}
 	s.begin(200)
 	points, last := s.follow(never)

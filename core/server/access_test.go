@@ -423,3 +423,55 @@ func TestBucketsAreBounded(t *testing.T) {
 		t.Error("who came all the time was forgotten")
 	}
 }
+
+// TestAuthFileDuringCompare changes the file while a password is compared, which takes long: what was right a moment ago does
+// not get in, and is not remembered as right, either.
+func TestAuthFileDuringCompare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, path := authOf(t, "me", "secret", "you", "other")
+		type outcome struct {
+			user string
+			err  error
+		}
+		compare := func(name, password string, meanwhile func()) outcome {
+			turns := int64(0) // All are taken, so it waits, with the hash in hand.
+			for a.turns.TryAcquire(1) {
+				turns++
+			}
+			said := make(chan outcome, 1)
+			go func() {
+				user, err := a.check(t.Context(), "client", name, password)
+				said <- outcome{user, err}
+			}()
+			synctest.Wait()
+			meanwhile()
+			time.Sleep(2 * fileLook)
+			a.mu.Lock()
+			a.refresh()
+			a.mu.Unlock()
+			a.turns.Release(turns)
+			return <-said
+		}
+		if o := compare("you", "other", func() { writeAuth(t, path, "you", "other") }); !errors.Is(o.err, errPassword) {
+			t.Errorf("with a new hash of the same password: %+v", o) // Who sends it once more gets in.
+		}
+		if user, err := a.check(t.Context(), "client", "you", "other"); user != "you" || err != nil {
+			t.Errorf("once more: %q, %v", user, err)
+		}
+		if o := compare("me", "secret", func() { writeAuth(t, path, "me", "secret", "you", "other") }); !errors.Is(o.err, errPassword) {
+			t.Errorf("who was added meanwhile: %+v", o)
+		}
+		if o := compare("me", "secret", func() { writeAuth(t, path, "you", "other") }); !errors.Is(o.err, errPassword) {
+			t.Errorf("who was removed meanwhile gets in: %+v", o)
+		}
+		if o := compare("you", "wrong", func() { writeAuth(t, path, "you", "wrong") }); !errors.Is(o.err, errPassword) {
+			t.Errorf("whose password was changed meanwhile: %+v", o)
+		}
+		if len(a.proven) != 0 {
+			t.Errorf("%d passwords are remembered", len(a.proven))
+		}
+		if o := compare("you", "wrong", func() {}); o.user != "you" || o.err != nil {
+			t.Errorf("where nothing was changed: %+v", o)
+		}
+	})
+}

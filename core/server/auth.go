@@ -71,7 +71,11 @@ func OpenAuth(path string, log *slog.Logger) (*Auth, error) {
 	if _, err := rand.Read(a.key); err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	if err := a.read(); err != nil {
+	err := a.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: kaika --hash_password NAME makes a line for it", err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -17,13 +17,15 @@ type body struct {
 	limits   *Limits
 	began    time.Time
 	received int64
+	ended    bool // All of it has come.
 }
 
 // watch puts a request's body under its limits. What is left unread has its time, too.
-func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
+func (s *Server) watch(w http.ResponseWriter, r *http.Request) *body {
 	b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), limits: &s.Limits, began: time.Now()}
 	b.extend()
 	r.Body = b
+	return b
 }
 
 // extend sets the time of the next read. A recorder of tests knows no time.
@@ -49,9 +51,33 @@ func (b *body) Read(p []byte) (int, error) {
 			status: http.StatusRequestTimeout, code: "slow", sentence: "the request came too slowly: send it again over a faster line, or less at once", err: err,
 		}
 	case errors.Is(err, io.EOF):
+		b.ended = true
 		return n, io.EOF // From here on, net/http waits without a deadline for the client's end.
 	}
 	return n, &problem{status: http.StatusBadRequest, code: "truncated", sentence: "the request ended too early: send it again", err: err}
+}
+
+// How much a client may still send after its request was refused, and for how long.
+const (
+	lingerBytes = 128 << 20
+	lingerTime  = 5 * time.Second
+)
+
+// refuse has an error written, and has the server read for a while then what the client still sends of its body: many look for an answer only
+// when they have sent all, and lose it where the connection is closed under them (RFC 9112, 9.6).
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, sent *body, write func()) {
+	control := http.NewResponseController(w)
+	if sent == nil || sent.ended || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" || control.EnableFullDuplex() != nil {
+		write() // There is nothing to come, or nobody who would be disturbed.
+		return
+	}
+	w.Header().Set("Connection", "close") // What is left unread must not be taken for the next request.
+	write()
+	exchangeOf(r.Context()).after = func() {
+		if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(min(lingerTime, s.Limits.ReadTime))) == nil {
+			_, _ = io.CopyN(io.Discard, sent.ReadCloser, lingerBytes) // To its end, or as long as it takes.
+		}
+	}
 }
 
 // A budget is memory that many requests share. It is safe for concurrent use.

@@ -53,8 +53,11 @@ func (s *Server) modelOf(query url.Values) (*serve.Model, error) {
 	}
 	name := query.Get("model")
 	m, err := s.Models.Get(name, version)
-	if name == "" && errors.Is(err, serve.ErrNoModel) {
+	switch {
+	case name == "" && errors.Is(err, serve.ErrNoModel):
 		return nil, noModelYet()
+	case version == 0 && errors.Is(err, serve.ErrNoVersion):
+		return nil, notLoaded()
 	}
 	return m, err
 }

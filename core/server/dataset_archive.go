@@ -173,6 +173,9 @@ func (i *imports) bring(ctx context.Context, name string, r *http.Request, renam
 		}
 	}()
 	if err := errors.Join(receive(ctx, f, r, tell), f.Close()); err != nil {
+		if ctx.Err() != nil {
+			err = i.problem(ctx.Err(), file, name)
+		}
 		return nil, err
 	}
 	tell(job.Progress{Phase: importing})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +40,7 @@ func (s *Server) datasetRoutes() []route {
 		{pattern: "DELETE /api/v1/datasets/{dataset}/photos/{id}", access: accessChange, handle: s.deletePhoto},
 		{pattern: "POST /api/v1/datasets/{dataset}/photos/{id}/restore", access: accessChange, handle: s.restorePhoto},
 		{pattern: "POST /api/v1/datasets/{dataset}/archive", access: accessChange, maxBody: maxArchive, handle: s.importArchive},
+		{pattern: "GET /api/v1/datasets/{dataset}/archive", access: accessChange, handle: s.exportArchive},
 		{pattern: "GET /api/v1/imports/current", access: accessChange, handle: s.showImport},
 		{pattern: "DELETE /api/v1/imports/current", access: accessChange, handle: s.cancelImport},
 	}
@@ -188,7 +191,7 @@ func (s *Server) deleteDataset(w http.ResponseWriter, r *http.Request) error {
 		return datasetProblem(r.Context(), err)
 	}
 	s.Log.InfoContext(r.Context(), "a dataset was deleted, which is to say moved", "dataset", name, "to", to)
-	writeJSON(w, http.StatusOK, map[string]string{"deleted": name, "kept_as": below(s.datasets.dir, to)})
+	writeJSON(w, http.StatusOK, map[string]string{"deleted": name, "id": filepath.Base(to), "kept_as": below(s.datasets.dir, to)})
 	return nil
 }
 
@@ -380,7 +383,8 @@ func readDocument(r *http.Request, into any) error {
 		return badRequest("bad_json", "the request has no body: send a JSON document")
 	}
 	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return badRequest("bad_json", fmt.Sprintf("%s cannot be %s: give %s", kind.Field, kind.Value, kindWords(kind.Type.Kind().String())))
+		field := cmp.Or(kind.Field[strings.LastIndexByte(kind.Field, '.')+1:], "the body") // Before the dot stands a name of Go's.
+		return badRequest("bad_json", fmt.Sprintf("%s cannot be %s: give %s", field, kind.Value, kindWords(kind.Type.Kind().String())))
 	}
 	return badRequest("bad_json", "the body is not the JSON document that is wanted: "+strings.TrimPrefix(err.Error(), "json: "))
 }

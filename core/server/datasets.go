@@ -26,7 +26,9 @@ import (
 // Names in the folder of datasets that are none: hidden, so nobody can ask for them.
 const (
 	deletedDir     = ".deleted"     // Datasets that were deleted, each under its name and the time.
-	receivePattern = ".receiving-*" // Archives that are being received.
+	receivePattern = ".receiving-*" // Archives that are being received,
+	sendPattern    = ".sending-*"   // and those that are being packed and sent, each in a folder.
+	removePattern  = ".removing-*"  // Deleted datasets that are being removed for good, among them.
 )
 
 // leftOver is how old an archive that was left behind is when nobody can be at work on it any more.
@@ -97,19 +99,28 @@ func (o *openDataset) close() error {
 	return err
 }
 
-// tidy removes archives that a server which was killed had begun to receive.
+// tidy removes what a server which was killed left: archives that it received or sent, and datasets that it removed for good.
 func (d *datasets) tidy() {
-	entries, err := os.ReadDir(d.dir)
-	if err != nil {
-		return // There are no datasets, or listing them says why.
+	if d.dir == "" {
+		return
 	}
-	for _, e := range entries {
-		info, err := e.Info()
-		if !strings.HasPrefix(e.Name(), strings.TrimSuffix(receivePattern, "*")) || err != nil || d.now().Sub(info.ModTime()) < leftOver {
-			continue
+	for _, left := range []struct {
+		dir, pattern string
+		age          time.Duration
+	}{{d.dir, receivePattern, leftOver}, {d.dir, sendPattern, leftOver}, {d.path(deletedDir), removePattern, 0}} {
+		entries, err := os.ReadDir(left.dir)
+		if err != nil {
+			continue // There are no datasets, or listing them says why.
 		}
-		if err := os.Remove(d.path(e.Name())); err != nil {
-			d.log.Warn("an archive that was left behind cannot be removed", "path", d.path(e.Name()), "error", err)
+		for _, e := range entries {
+			info, err := e.Info()
+			if !strings.HasPrefix(e.Name(), strings.TrimSuffix(left.pattern, "*")) || err != nil || d.now().Sub(info.ModTime()) < left.age {
+				continue
+			}
+			at := filepath.Join(left.dir, e.Name())
+			if err := os.RemoveAll(at); err != nil {
+				d.log.Warn("what was left behind cannot be removed", "path", at, "error", err)
+			}
 		}
 	}
 }
@@ -341,7 +352,7 @@ func (d *datasets) hold(name string) (release func(), err error) {
 	defer d.mu.Unlock()
 	if d.held[name] < 0 {
 		return nil, &problem{
-			status: http.StatusConflict, code: "dataset_busy", sentence: fmt.Sprintf("the dataset %q is being deleted", name),
+			status: http.StatusConflict, code: "dataset_busy", sentence: fmt.Sprintf("the dataset %q is being deleted or brought back: try again in a moment", name), retryAfter: time.Second,
 		}
 	}
 	d.held[name]++
@@ -359,6 +370,20 @@ func (d *datasets) letGo(name string) {
 	}
 }
 
+// seize keeps everybody else from long work on a dataset, which need not be there, until release is called.
+func (d *datasets) seize(name string) (release func(), err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held[name] != 0 {
+		return nil, &problem{
+			status: http.StatusConflict, code: "dataset_busy",
+			sentence: fmt.Sprintf("the dataset %q is in use by a training, an import, an upload or a download: wait for its end, or cancel it", name),
+		}
+	}
+	d.held[name] = -1
+	return func() { d.letGo(name) }, nil
+}
+
 // delete takes a dataset from the list, by moving its folder to a hidden one, whose path it gives. Nothing of it is lost.
 func (d *datasets) delete(name string) (to string, err error) {
 	there, err := d.find(name)
@@ -368,19 +393,11 @@ func (d *datasets) delete(name string) (to string, err error) {
 	if !there {
 		return "", noDataset(name)
 	}
-	d.mu.Lock()
-	busy := d.held[name] != 0
-	if !busy {
-		d.held[name] = -1
+	release, err := d.seize(name)
+	if err != nil {
+		return "", err
 	}
-	d.mu.Unlock()
-	if busy {
-		return "", &problem{
-			status: http.StatusConflict, code: "dataset_busy",
-			sentence: fmt.Sprintf("the dataset %q is in use by a training, an import or an upload: wait for its end, or cancel it", name),
-		}
-	}
-	defer d.letGo(name)
+	defer release()
 	o, err := d.slot(name)
 	if err != nil {
 		return "", err
@@ -393,7 +410,7 @@ func (d *datasets) delete(name string) (to string, err error) {
 	if err := os.MkdirAll(filepath.Join(d.dir, deletedDir), 0o755); err != nil {
 		return "", fmt.Errorf("deleting the dataset %s: %w", name, err)
 	}
-	to = filepath.Join(d.dir, deletedDir, name+d.now().UTC().Format(" 20060102-150405.000000000"))
+	to = filepath.Join(d.dir, deletedDir, name+" "+d.now().UTC().Format(deletedTime))
 	if err := os.Rename(d.path(name), to); err != nil { //nolint:gosec // The name is that of a folder there, see find.
 		return "", fmt.Errorf("deleting the dataset %s: %w", name, err)
 	}

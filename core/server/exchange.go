@@ -19,6 +19,8 @@ type exchange struct {
 	route   string     // The pattern that fits, "" if none does.
 	user    string     // Who gave the right password, "" if nobody was asked.
 	refusal string     // The code of the error that it was answered with.
+
+	after func() // What is left to do when the answer was written and noted; may be nil.
 }
 
 type exchangeKey struct{}
@@ -50,7 +52,7 @@ func (s *Server) observed(next http.Handler) http.Handler {
 		x := &exchange{id: requestID(r.Header.Get("X-Request-Id")), client: s.clientOf(r)}
 		ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 		r = r.WithContext(ctx)
-		answer := &response{ResponseWriter: w, control: http.NewResponseController(w), patience: s.Limits.WriteTime}
+		answer := &response{ResponseWriter: w, control: http.NewResponseController(w), patience: s.Limits.WriteTime, gzip: takesGzip(r)}
 		answer.Header().Set("X-Request-Id", x.id)
 		s.Metrics.inHand.Inc()
 		began := time.Now()
@@ -83,6 +85,9 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			if panicked != nil {
 				panic(http.ErrAbortHandler) // The client sees that the answer is not whole.
 			}
+			if x.after != nil {
+				x.after()
+			}
 		}()
 		next.ServeHTTP(answer, r)
 	})
@@ -112,7 +117,8 @@ type response struct {
 
 	control  *http.ResponseController
 	patience time.Duration
-	code     int // 0 until the header was written.
+	gzip     bool // Whether the client takes what is compressed by it.
+	code     int  // 0 until the header was written.
 	bytes    int64
 }
 

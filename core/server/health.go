@@ -34,11 +34,21 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 	switch {
 	case s.Draining():
 		return stopping(nil)
-	case !s.Models.Ready():
-		return noModelYet()
+	case s.Models.Ready():
+		writeText(w, "ready")
+		return nil
 	}
-	writeText(w, "ready")
-	return nil
+	for _, m := range s.Models.List() {
+		for _, v := range m.Versions {
+			if v.Version == m.Active && v.Err != nil {
+				return &problem{
+					status: http.StatusServiceUnavailable, code: "model_gone", retryAfter: 10 * time.Second,
+					sentence: "a model cannot answer any more: GET /api/v1/models says why",
+				}
+			}
+		}
+	}
+	return noModelYet()
 }
 
 // metrics gives the figures in Prometheus' form.
@@ -66,5 +76,12 @@ func noModelYet() *problem {
 		status: http.StatusServiceUnavailable, code: "no_model",
 		sentence:   "there is no model yet: start the server with --model, or train one and activate it",
 		retryAfter: 10 * time.Second,
+	}
+}
+
+// notLoaded says that there is a model, and none of its versions is loaded.
+func notLoaded() *problem {
+	return &problem{
+		status: http.StatusServiceUnavailable, code: "no_model", sentence: "the model is being loaded: try again in a moment", retryAfter: 5 * time.Second,
 	}
 }

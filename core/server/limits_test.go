@@ -452,3 +452,42 @@ func TestStopTime(t *testing.T) {
 		t.Errorf("status %d", code)
 	}
 }
+
+// TestRefusedLargeUpload sends more than is taken, or without a password, with clients that look for an answer only when they
+// have sent all: they get it.
+func TestRefusedLargeUpload(t *testing.T) {
+	auth, _ := authOf(t, "me", "secret")
+	s := newStand(t, func(c *Config, _ *serve.Config) { c.Auth, c.Limits.Body = auth, 1<<20 })
+	large := bytes.Repeat([]byte(" "), 8<<20)
+	for _, c := range []struct {
+		what, head string
+		status     int
+	}{
+		{"too much", "POST " + classifyPath, http.StatusRequestEntityTooLarge},
+		{"too much for TensorFlow Serving", "POST /v1/models/flowers:predict", http.StatusRequestEntityTooLarge},
+		{"without a password", "POST /api/v1/datasets/x/archive", http.StatusUnauthorized},
+	} {
+		for _, close := range []string{"", "Connection: close\r\n"} {
+			for _, length := range []string{fmt.Sprintf("Content-Length: %d\r\n\r\n", len(large)), "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n", len(large))} {
+				conn := s.dial()
+				says(t, conn, c.head+" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"+close+length)
+				if _, err := conn.Write(large); err != nil {
+					t.Errorf("%s, %q: %v", c.what, close, err)
+				}
+				if code := status(conn); code != c.status {
+					t.Errorf("%s, %q: %d", c.what, close, code)
+				}
+			}
+		}
+	}
+	// Who sends nothing is not waited for, and neither is who wants to be told first.
+	began := time.Now()
+	conn := s.dial()
+	says(t, conn, "POST /api/v1/datasets/x/archive HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+	if code := status(conn); code != http.StatusUnauthorized || !closed(conn) || time.Since(began) > lingerTime/2 {
+		t.Errorf("%d after %v", code, time.Since(began))
+	}
+	if !strings.Contains(s.log.String(), `"status":401`) {
+		t.Error("it is not in the log")
+	}
+}

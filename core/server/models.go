@@ -89,6 +89,9 @@ func (s *Server) activateModel(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) rollBackModel(w http.ResponseWriter, r *http.Request) error {
 	return s.swap(w, r, func(ctx context.Context, name string) error {
 		_, err := s.Models.RollBack(ctx, name)
+		if errors.Is(err, serve.ErrNoVersion) {
+			err = &problem{status: http.StatusConflict, code: "no_version", sentence: fmt.Sprintf("the model %q has no version to go back to", name), err: err}
+		}
 		return err
 	})
 }
@@ -151,6 +154,9 @@ func modelProblem(name string, err error) error {
 
 // refusal says why a model cannot be used, without where on the server it lies.
 func refusal(err error) string {
+	if errors.Is(err, serve.ErrGone) {
+		return "its files were removed or changed on the server: put them back there, or activate another version"
+	}
 	if refused, ok := errors.AsType[*classify.OpenError](err); ok {
 		switch refused.Fault {
 		case classify.Damaged:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,6 +217,10 @@ func TestChangesFitOpenAPI(t *testing.T) {
 	ask("POST /api/v1/datasets/{dataset}/photos/{id}/restore", "/api/v1/datasets/garden/photos/"+id+"/restore", nil, "").is(200, "")
 	ask("POST /api/v1/datasets/{dataset}/undo", "/api/v1/datasets/garden/undo", nil, "").is(200, "")
 	ask("POST /api/v1/datasets/{dataset}/archive", "/api/v1/datasets/other/archive", []byte("no archive"), "")
+	ask("GET /api/v1/datasets/{dataset}/archive", "/api/v1/datasets/garden/archive", nil, "").is(200, "")
+	ask("GET /api/v1/datasets/{dataset}/archive", "/api/v1/datasets/nowhere/archive", nil, "").is(404, "no_dataset")
+	ask("DELETE /api/v1/datasets/{dataset}/trash", "/api/v1/datasets/garden/trash?yes=true", nil, "").is(200, "")
+	ask("GET /api/v1/base_models", "", nil, "").is(200, "")
 	ask("GET /api/v1/imports/current", "", nil, "").is(200, "")
 	ask("DELETE /api/v1/imports/current", "", nil, "")
 	ask("GET /api/v1/trainings/current", "", nil, "").is(200, "")
@@ -234,6 +239,10 @@ func TestChangesFitOpenAPI(t *testing.T) {
 	ask("POST /api/v1/models/{name}/rollback", "/api/v1/models/flowers/rollback", nil, "").is(409, "")
 	ask("DELETE /api/v1/runs/{id}", "/api/v1/runs/"+run, nil, "").is(409, "")
 	ask("DELETE /api/v1/datasets/{dataset}", "/api/v1/datasets/garden", nil, "").is(200, "")
+	deleted := parsed[struct{ Deleted []deletedDataset }](ask("GET /api/v1/deleted", "", nil, "").is(200, "")).Deleted
+	ask("POST /api/v1/deleted/{id}/restore", "/api/v1/deleted/"+url.PathEscape(deleted[0].ID)+"/restore", nil, "").is(200, "")
+	ask("DELETE /api/v1/deleted/{id}", "/api/v1/deleted/"+url.PathEscape(deleted[0].ID)+"?yes=true", nil, "").is(404, "no_deleted")
+	ask("DELETE /api/v1/deleted", "/api/v1/deleted?yes=true", nil, "").is(200, "")
 	for _, pattern := range []string{"GET /api/v1/uploads", "GET /api/v1/uploads/{id}", "DELETE /api/v1/uploads/{id}", "GET /api/v1/uploads/{id}/photo"} {
 		ask(pattern, "", nil, "").is(404, "not_kept") // TestUploads has some.
 	}

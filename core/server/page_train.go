@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -23,9 +24,12 @@ type trainData struct {
 	Datasets []datasetOnPage
 	Models   []servedOnPage
 	Runs     []runOnPage
-	Bases    []string
+	Bases    []baseOnPage // Those that can be trained on.
 	Steps    int
 }
+
+// baseOnPage is a base model.
+type baseOnPage struct{ Name, Title string }
 
 // datasetOnPage is a dataset with its largest labels.
 type datasetOnPage struct {
@@ -60,11 +64,16 @@ func (s *Server) trainPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := trainData{frame: f, Steps: defaultTraining().Steps, Bases: []string{"efficientnet_lite0", "efficientnet_lite2", "efficientnet_lite0_lite2"}}
+	d := trainData{frame: f, Steps: defaultTraining().Steps}
 	if d.Datasets, d.Keeps, err = s.datasetsOnPage(r.Context()); err != nil {
 		return err
 	}
 	d.Trains = d.Keeps && s.trainings.Trainer != nil && s.trainings.Runs != nil
+	if d.Trains {
+		if d.Bases, err = s.basesOnPage(f.texts); err != nil {
+			return err
+		}
+	}
 	for _, m := range s.Models.List() {
 		d.Models = append(d.Models, servedOnPage{m.Name, m.Active, m.Before})
 	}
@@ -79,6 +88,26 @@ func (s *Server) trainPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return f.write(w, http.StatusOK, "train", d)
+}
+
+// basesOnPage lists the base models that can be trained on. Those that Kaika knows well have a title in the visitor's language.
+func (s *Server) basesOnPage(t *texts) ([]baseOnPage, error) {
+	bases, err := s.trainings.Trainer.Bases()
+	if err != nil {
+		return nil, fmt.Errorf("listing the base models: %w", err)
+	}
+	var list []baseOnPage
+	for _, b := range bases {
+		if !b.Usable() {
+			continue
+		}
+		title := b.Name
+		if key := "train.base." + b.Name; t.Has(key) {
+			title = t.T(key)
+		}
+		list = append(list, baseOnPage{b.Name, title})
+	}
+	return list, nil
 }
 
 // datasetsOnPage lists the datasets, if the server keeps any. One that cannot be opened is listed, too.

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -55,6 +57,11 @@ func problemOf(err error) *problem {
 		}
 	case errors.Is(err, serve.ErrNoModel), errors.Is(err, serve.ErrNoVersion):
 		return notFound("no_model", err.Error())
+	case errors.Is(err, serve.ErrGone):
+		return &problem{
+			status: http.StatusServiceUnavailable, code: "model_gone", retryAfter: 30 * time.Second, err: err,
+			sentence: "the files of the model were removed or changed on the server: put them back there, or activate another version",
+		}
 	case errors.Is(err, serve.ErrClosed):
 		return stopping(err)
 	case errors.Is(err, classify.ErrUnavailable):
@@ -104,9 +111,24 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, how style,
 	}
 }
 
-// writeJSON answers with one JSON document. What cannot be sent has nobody to be told any more.
+// writeJSON answers with one JSON document, compressed where the client takes that and it is worth it. What cannot be sent has
+// nobody to be told any more.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	var document bytes.Buffer
+	if err := json.NewEncoder(&document).Encode(v); err != nil {
+		panic(fmt.Errorf("an answer cannot be written as JSON: %w", err)) // Which is a mistake in this package.
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	data := document.Bytes()
+	if answer, ok := w.(*response); ok && len(data) >= worthPacking {
+		h.Add("Vary", "Accept-Encoding")
+		if answer.gzip {
+			h.Set("Content-Encoding", "gzip")
+			data = pack(data)
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(data)
 }

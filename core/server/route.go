@@ -48,6 +48,7 @@ func (s *Server) routes() []route {
 		s.servingRoutes(),
 		s.modelRoutes(),
 		s.datasetRoutes(),
+		s.trashRoutes(),
 		s.trainingRoutes(),
 		s.runRoutes(),
 		s.uploadRoutes(),
@@ -58,16 +59,17 @@ func (s *Server) routes() []route {
 func (s *Server) handle(to route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		exchangeOf(r.Context()).route = to.pattern
+		var sent *body
+		if r.ContentLength != 0 {
+			sent = s.watch(w, r)
+		}
 		if err := s.answerRoute(w, r, to); err != nil {
-			s.writeProblem(w, r, to.style, err)
+			s.refuse(w, r, sent, func() { s.writeProblem(w, r, to.style, err) })
 		}
 	})
 }
 
 func (s *Server) answerRoute(w http.ResponseWriter, r *http.Request, to route) error {
-	if r.ContentLength != 0 {
-		s.watch(w, r)
-	}
 	if err := s.allow(w, r, to.access); err != nil {
 		return err
 	}
@@ -78,6 +80,9 @@ func (s *Server) answerRoute(w http.ResponseWriter, r *http.Request, to route) e
 		return tooLarge(to.maxBody, nil)
 	default:
 		r.Body = http.MaxBytesReader(w, r.Body, to.maxBody)
+		if err := unpack(w, r, to.maxBody); err != nil {
+			return err
+		}
 	}
 	return to.handle(w, r)
 }

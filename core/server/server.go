@@ -105,6 +105,10 @@ func (s *Server) Draining() bool {
 	}
 }
 
+// leastDrain is how long connections are still accepted when the server is to stop: those that clients have made already would
+// be broken off with what is on its way.
+const leastDrain = 50 * time.Millisecond
+
 // Serve answers what comes in until ctx is done. Then it is not ready any more, finishes what is in hand, and returns nil.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Of the requests in hand.
@@ -138,7 +142,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving at %s: %w", listener.Addr(), err)
-	case <-time.After(s.DrainDelay):
+	case <-time.After(max(s.DrainDelay, leastDrain)):
 	}
 	finish, done := context.WithTimeout(working, s.Limits.StopTime)
 	defer done()

@@ -98,6 +98,9 @@ func spec(r *http.Request) (m modelSpec, verb string, err error) {
 // model gives the model, or TensorFlow Serving's error.
 func (s *Server) servable(m modelSpec) (*serve.Model, error) {
 	model, err := s.Models.Get(m.name, m.version)
+	if m.version == 0 && errors.Is(err, serve.ErrNoVersion) {
+		return nil, notLoaded()
+	}
 	if errors.Is(err, serve.ErrNoModel) || errors.Is(err, serve.ErrNoVersion) {
 		return nil, notFound("no_model", "Servable not found for request: "+m.String())
 	}
@@ -223,6 +226,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.keep(model, photos, answers)
 	if verb == "classify" {
 		writeJSON(w, http.StatusOK, map[string]any{"results": labelled(answers)})
 		return nil

@@ -28,6 +28,8 @@ type Training struct {
 
 // Trainer trains. It is declared here, by its user; package app fulfils it.
 type Trainer interface {
+	// Bases lists the base models that are known, the default first.
+	Bases() ([]BaseModel, error)
 	// Check says at once what is wrong with what is asked for: an unknown base model, a size that it does not take.
 	Check(ctx context.Context, r TrainingRequest) error
 	// Train retrains and writes the model folder that the request names. Events come from goroutines of the trainer's.
@@ -35,6 +37,18 @@ type Trainer interface {
 	// is written but the cache of features.
 	Train(ctx context.Context, r TrainingRequest, stop <-chan struct{}, observe func(train.Event)) (*train.Report, trained.BaseModel, error)
 }
+
+// BaseModel is a base model that can be trained on, or could be if it were there.
+type BaseModel struct {
+	Name      string `json:"name"`
+	GoodFor   string `json:"good_for,omitempty"` // A line for people, in English.
+	InputSize int    `json:"input_size"`         // Side in pixels of the squares that the network is given, unless another is asked for.
+	Here      bool   `json:"here"`               // It is on the server; else kaika models fetch brings it there.
+	Problem   string `json:"problem,omitempty"`  // Why it is there and cannot be used.
+}
+
+// Usable tells whether it can be trained on.
+func (b BaseModel) Usable() bool { return b.Here && b.Problem == "" }
 
 // TrainingRequest is a training that is asked for.
 type TrainingRequest struct {

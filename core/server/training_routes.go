@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 
 	"kaika/core/curate"
@@ -13,6 +14,7 @@ import (
 // trainingRoutes are those of trainings.
 func (s *Server) trainingRoutes() []route {
 	return []route{
+		{pattern: "GET /api/v1/base_models", access: accessChange, handle: s.listBases},
 		{pattern: "POST /api/v1/trainings", access: accessChange, maxBody: maxSettings, handle: s.startTraining},
 		{pattern: "GET /api/v1/trainings/current", access: accessChange, handle: s.showTraining},
 		{pattern: "GET /api/v1/trainings/current/events", access: accessChange, handle: s.followTraining},
@@ -64,10 +66,25 @@ func (t trainingSettings) request() TrainingRequest {
 	}}
 }
 
+// errNoTraining answers where nothing can be trained.
+func errNoTraining() error { return notFound("no_training", "this server does not train") }
+
+func (s *Server) listBases(w http.ResponseWriter, _ *http.Request) error {
+	if s.trainings.Trainer == nil {
+		return errNoTraining()
+	}
+	bases, err := s.trainings.Trainer.Bases()
+	if err != nil {
+		return fmt.Errorf("listing the base models: %w", err)
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"base_models": append([]BaseModel{}, bases...)})
+	return nil
+}
+
 func (s *Server) startTraining(w http.ResponseWriter, r *http.Request) error {
 	t := s.trainings
 	if t.Trainer == nil || t.Runs == nil {
-		return notFound("no_training", "this server does not train")
+		return errNoTraining()
 	}
 	settings := defaultTraining()
 	if err := readDocument(r, &settings); err != nil {

@@ -48,8 +48,12 @@ type studio struct {
 	http   *httptest.Server
 	engine *traintest.Engine
 	train  func(context.Context, TrainingRequest, <-chan struct{}, func(train.Event)) (*train.Report, trained.BaseModel, error)
+	bases  []BaseModel
 	dir    string // Holds all of it.
 }
+
+// Bases implements Trainer.
+func (s *studio) Bases() ([]BaseModel, error) { return s.bases, nil }
 
 // Check implements Trainer.
 func (s *studio) Check(_ context.Context, r TrainingRequest) error {
@@ -83,6 +87,12 @@ func openStudio(t testing.TB, dir string) *studio {
 	t.Helper()
 	s := &studio{TB: t, engine: &traintest.Engine{}, dir: dir}
 	s.train = s.really
+	s.bases = []BaseModel{
+		{Name: "efficientnet_lite0", GoodFor: "most", InputSize: 224, Here: true},
+		{Name: "inception_v3", InputSize: 299},
+		{Name: "mine <b>", InputSize: 96, Here: true},
+		{Name: "broken", InputSize: 96, Here: true, Problem: "its files are damaged"},
+	}
 	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -449,10 +459,11 @@ func TestTrainingSettings(t *testing.T) {
 	}{
 		{``, 400, "bad_json", "no body"},
 		{`{`, 400, "bad_json", ""},
-		{`[]`, 400, "bad_json", ""},
+		{`[]`, 400, "bad_json", "the body cannot be array: give an object"},
 		{`{"dataset": "flowers"} {}`, 400, "bad_json", "more behind"},
 		{`{"dataset": 1}`, 400, "bad_json", "dataset cannot be number: give a string"},
 		{`{"dataset": "flowers", "how_many_training_steps": "many"}`, 400, "bad_json", "how_many_training_steps cannot be string: give a whole number"},
+		{`{"dataset": "flowers", "learning_rate": "much"}`, 400, "bad_json", "learning_rate cannot be string: give a number"},
 		{`{"dataset": "flowers", "learning_rat": 1}`, 400, "bad_json", "learning_rat"},
 		{`{"dataset": "flowers", "output_dir": "/etc"}`, 400, "bad_json", "output_dir"},
 		{`{"dataset": "flowers", "image_dir": "/etc"}`, 400, "bad_json", "image_dir"},
@@ -468,7 +479,7 @@ func TestTrainingSettings(t *testing.T) {
 		{`{"dataset": "none"}`, 404, "no_dataset", "none"},
 		{`{"dataset": "empty"}`, 422, "too_few_labels", "0 labels"},
 	} {
-		if said := s.refused(c.status, c.code, s.ask("POST", "/api/v1/trainings", strings.NewReader(c.body))); !strings.Contains(said, c.word) {
+		if said := s.refused(c.status, c.code, s.ask("POST", "/api/v1/trainings", strings.NewReader(c.body))); !strings.Contains(said, c.word) || strings.Contains(said, "Settings.") {
 			t.Errorf("%s: %q does not say %q", c.body, said, c.word)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,42 @@ func TestUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.send("POST", "/api/v1/classify", "", bytes.NewReader(photos[0])).is(http.StatusOK, "") // No answer fails for that.
+}
+
+// TestEveryWayKeeps sends a photo by each way of classifying: kept photos are the same, by whichever they came.
+func TestEveryWayKeeps(t *testing.T) {
+	const versioned = "/v1/models/flowers/versions/1"
+	k := keeping(t, t.TempDir(), inbox.Limits{})
+	s := newStand(t, func(c *Config, _ *serve.Config) { c.Uploads = k })
+	image := func(i int) []byte { return picturetest.JPEG(i, i, 32, 24) }
+	kind, form := sending(t, "a.jpg", string(image(0)))
+	s.send("POST", "/", kind, form).is(http.StatusOK, "")
+	s.send("POST", classifyPath, "", bytes.NewReader(image(1))).is(http.StatusOK, "")
+	s.send("POST", "/v1/models/flowers:predict", "", strings.NewReader(instances(image(2), image(3)))).is(http.StatusOK, "")
+	s.send("POST", versioned+":predict", "", strings.NewReader(`{"inputs":{"key":["my secret"],"image_bytes":[`+b64(image(4))+`]}}`)).is(http.StatusOK, "")
+	s.send("POST", versioned+":classify", "", strings.NewReader(`{"examples":[{"x":`+b64(image(5))+`}]}`)).is(http.StatusOK, "")
+	// As nothing is answered, nothing is kept.
+	s.send("POST", "/v1/models/flowers:predict", "", strings.NewReader(instances(image(6), []byte("no photo")))).is(http.StatusBadRequest, "")
+	awaitKept(t, k, 6)
+	page, err := k.List(t.Context(), inbox.Query{Order: inbox.Newest, Limit: 200})
+	if err != nil || page.Total != 6 {
+		t.Fatalf("%+v, %v", page, err)
+	}
+	kept := map[string]inbox.Record{}
+	for _, r := range page.Uploads {
+		data, _, err := k.Photo(t.Context(), r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[string(data)] = r
+	}
+	for i := range 6 {
+		r, ok := kept[string(image(i))]
+		best := slices.Max(scoresOf(image(i)))
+		if !ok || r.Model != "flowers" || r.Version != 1 || len(r.Predictions) != 3 || r.Predictions[0].Score != best {
+			t.Errorf("photo %d: %t, %+v", i, ok, r)
+		}
+	}
 }
 
 // TestNoUploads keeps nothing where that was not asked for: no file is made, not even for a moment.

@@ -123,6 +123,14 @@ type trainer struct {
 	steps chan int // Steps to go on by; closed to go to the end.
 }
 
+func (t *trainer) Bases() ([]server.BaseModel, error) {
+	return []server.BaseModel{
+		{Name: "efficientnet_lite0", InputSize: 224, Here: true},
+		{Name: "efficientnet_lite2", InputSize: 260, Here: true},
+		{Name: "efficientnet_lite0_lite2", InputSize: 260, Here: true},
+	}, nil
+}
+
 func (t *trainer) Check(_ context.Context, r server.TrainingRequest) error {
 	if r.Base == "efficientnet_lite2" {
 		return errors.New("there is no base model efficientnet_lite2 here: kaika models fetch efficientnet_lite2")
