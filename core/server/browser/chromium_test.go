@@ -220,12 +220,12 @@ func value[T any](p *tab, expression string) T {
 	return run(p, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// await waits until an expression of JavaScript is true.
+// await waits until an expression of JavaScript is true. What it asks for may not be there yet.
 func (p *tab) await(expression string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p, patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("Boolean("+expression+")", chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(20*time.Millisecond)))
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("(() => { try { return Boolean("+expression+") } catch { return false } })()", chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(20*time.Millisecond)))
 	if err != nil {
 		p.t.Fatalf("waiting for %s: %v; the page says: %s", expression, err, value[string](p, "document.body.innerText"))
 	}
