@@ -47,8 +47,8 @@ func flickrKey(ctx context.Context) (secret.Credentials, error) {
 	}
 	key, _, err := secrets().Find(ctx, secret.Flickr)
 	if errors.Is(err, secret.ErrNone) {
-		return key, fmt.Errorf("%w. Enter one in the window's settings, or set %s and %s; openverse needs none",
-			errors.Join(collect.ErrNoKey, err), flickrKeyVariable, flickrSecretVariable)
+		return key, fmt.Errorf("%w: enter yours in the window's settings, or set %s and %s, or use Openverse, which needs none",
+			collect.ErrNoKey, flickrKeyVariable, flickrSecretVariable)
 	}
 	return key, err
 }

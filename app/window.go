@@ -140,10 +140,13 @@ var started = time.Now()
 func (e *environment) services() []collect.Service {
 	findKey := func(ctx context.Context) error {
 		_, err := flickrKey(ctx)
-		if err != nil && !errors.Is(err, secret.ErrNone) {
-			err = fmt.Errorf("%w: %w", collect.ErrKeyUnread, err)
+		switch {
+		case errors.Is(err, source.ErrNoKey):
+			return fmt.Errorf("%w: %w", secret.ErrNone, err)
+		case err != nil:
+			return fmt.Errorf("%w: %w", collect.ErrKeyUnread, err)
 		}
-		return err
+		return nil
 	}
 	openverse := slices.DeleteFunc(source.AllTerms(), func(t source.Terms) bool {
 		return slices.Contains([]source.Terms{source.NoKnownCopyright, source.USGovernment, source.AllRightsReserved}, t)

@@ -138,7 +138,7 @@ func (f *Flickr) imageHosts() []string {
 func (f *Flickr) allowed(_, to *url.URL) bool { return inHosts(to.Host, f.imageHosts()) }
 
 // ErrNoKey says that Flickr cannot be asked without a key.
-var ErrNoKey = errors.New("Flickr needs a key and its secret: enter yours in Settings, or use Openverse, which needs none")
+var ErrNoKey = errors.New("Flickr needs a key and its secret")
 
 var errNoKeyword = errors.New("there is nothing to look for: give a keyword")
 
