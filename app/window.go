@@ -30,6 +30,7 @@ import (
 	"kaika/ui"
 	"kaika/ui/collect"
 	"kaika/ui/retrain"
+	"kaika/ui/settings"
 )
 
 // appID names the program to the desktop. FyneApp.toml has it, too.
@@ -63,8 +64,10 @@ func (e *environment) window(ctx context.Context) error {
 		Workers: min(thumbWorkers, runtime.NumCPU()), Log: e.log,
 	})
 	defer thumbs.Close()
+	kept := settings.Open(filepath.Join(xdg.ConfigHome, "kaika", "settings.json"), e.log)
+	defer kept.Close()
 	frame, err := ui.New(ctx, ui.Params{
-		App: a, Dispatch: fyne.Do, Log: e.log, Version: version,
+		App: a, Dispatch: fyne.Do, Log: e.log, Settings: kept, Version: version,
 		Trainer: trainer{e},
 		OpenModel: func(ctx context.Context, dir string) (*classify.Classifier, error) {
 			return classify.Open(ctx, dir, "", e.engine)

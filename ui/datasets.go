@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,9 +40,21 @@ func (f *Frame) chooseFolder(chosen func(dir string)) {
 		start = filepath.Dir(f.session.library.Dir())
 	}
 	filepicker.Show(filepicker.Params{
-		Window: f.window, Texts: f.tx, Dispatch: f.p.Dispatch, Beside: f.work.Go,
+		Window: f.window, Texts: f.tx, Dispatch: f.p.Dispatch, Beside: f.work.Go, Settings: f.p.Settings,
 		Title: f.tx.T("frame.choose.title"), Act: f.tx.T("frame.choose.act"), Want: filepicker.Folder, Start: start, Chosen: chosen,
 	})
+}
+
+// draft is what was entered for a dataset that could not be made.
+type draft struct{ name, parent, labels string }
+
+// notOpened says why a dataset could not be opened or made.
+func (f *Frame) notOpened(dir string, err error) {
+	sentence := "frame.open.failed"
+	if errors.Is(err, fs.ErrExist) {
+		sentence = "frame.new.exists"
+	}
+	widgets.ShowError(f.window, f.tx, f.tx.T(sentence, "Folder", dir), err)
 }
 
 // newDataset asks for a name, a place and labels, makes a dataset, and then does what comes next.
@@ -48,7 +62,9 @@ func (f *Frame) newDataset(next func()) {
 	tx := f.tx
 	name, parent, labels := widgets.NewEntry(), widgets.NewEntry(), widgets.NewMultiLineEntry()
 	name.SetPlaceHolder(tx.T("frame.new.name.hint"))
-	parent.SetText(f.p.Pictures)
+	name.SetText(f.draft.name)
+	labels.SetText(f.draft.labels)
+	parent.SetText(cmp.Or(f.draft.parent, f.p.Pictures))
 	labels.SetPlaceHolder(tx.T("frame.new.labels.hint"))
 	labels.SetMinRowsVisible(4)
 	browse := widgets.NewButton("", theme.FolderOpenIcon(), func() { f.chooseFolder(parent.SetText) })
@@ -60,6 +76,7 @@ func (f *Frame) newDataset(next func()) {
 	)
 	d := widgets.NewDialog(f.window, tx.T("frame.new.title"), tx.T("kit.cancel"), container.NewVBox(form, hint), 560, 0)
 	create := d.SetAccept(tx.T("frame.new.create"), theme.ConfirmIcon(), func() {
+		f.draft = draft{name.Text, parent.Text, labels.Text}
 		f.session.Create(filepath.Join(strings.TrimSpace(parent.Text), strings.TrimSpace(name.Text)), lines(labels.Text))
 		next()
 	})
@@ -206,6 +223,11 @@ func (f *Frame) dropped(uris []fyne.URI) {
 }
 
 func (f *Frame) take(d dropped) {
+	if f.window.Canvas().Overlays().Top() != nil {
+		// What is asked there comes first: nothing may change behind it.
+		f.status.say(f.tx.T("frame.drop.later"))
+		return
+	}
 	classifying := f.selected() == tabClassify
 	all := slices.Concat(d.photos, d.folders, d.archives)
 	switch {

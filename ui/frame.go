@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -81,6 +82,7 @@ type Frame struct {
 	told    *curate.Library // What the tabs were told.
 	opened  bool            // A dataset, or the user went on without one: no more greeting.
 	closing bool
+	draft   draft
 
 	question     *widgets.Dialog // Whether to close while a job runs; nil while it is not asked.
 	questionText *widgets.Text
@@ -88,7 +90,7 @@ type Frame struct {
 
 // New makes the window and shows nothing yet.
 func New(ctx context.Context, p Params) (*Frame, error) {
-	preferences := p.App.Preferences()
+	preferences := p.Settings
 	language := preferences.String(prefLanguage)
 	if language == "" {
 		language = i18n.System()
@@ -116,8 +118,13 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 			return curate.Create(ctx, dir, labels, curate.Options{Log: p.Log})
 		},
 		changed: f.datasetChanged,
-		failed: func(dir string, err error) {
-			widgets.ShowError(f.window, f.tx, f.tx.T("frame.open.failed", "Folder", dir), err)
+		failed:  f.notOpened,
+		jobs: func() func() {
+			changes, answers := f.jobs.Ended(), f.answers.Ended()
+			return func() {
+				<-changes
+				<-answers
+			}
 		},
 	}
 	f.makeTabs()
@@ -149,14 +156,20 @@ func (f *Frame) Window() fyne.Window { return f.window }
 // reopen opens the dataset of the last session.
 func (f *Frame) reopen() {
 	f.work.Go(func() {
-		if dir := f.session.Last(); dir != "" {
+		dir, there := f.session.Last()
+		switch {
+		case there:
 			f.p.Dispatch(func() { f.session.Open(dir) })
+		case dir != "": // On a drive, perhaps, that will be there again.
+			f.p.Dispatch(func() { f.status.say(f.tx.T("frame.open.gone", "Folder", dir)) })
 		}
 	})
 }
 
 // Close ends all work and waits for it. The window is closed already, or will not be shown again.
 func (f *Frame) Close() {
+	size := f.window.Canvas().Size()
+	f.p.Settings.SetString(prefSize, fmt.Sprintf("%.0fx%.0f", size.Width, size.Height))
 	f.end()
 	f.status.Close()
 	f.jobs.Close()
@@ -184,7 +197,7 @@ func (f *Frame) build() {
 	settings.Importance, help.Importance = widget.LowImportance, widget.LowImportance
 	f.top = container.NewBorder(nil, nil, f.dataset, container.NewHBox(settings, help), f.path)
 
-	selected := f.p.App.Preferences().StringWithFallback(prefTab, tabReview)
+	selected := cmp.Or(f.p.Settings.String(prefTab), tabReview)
 	icons := map[string]fyne.Resource{
 		tabCollect: theme.DownloadIcon(), tabReview: theme.GridIcon(), tabRetrain: theme.MediaPlayIcon(), tabClassify: theme.SearchIcon(),
 	}
@@ -254,7 +267,7 @@ func (f *Frame) tabShown() {
 		return
 	}
 	i := f.tabs.SelectedIndex()
-	f.p.App.Preferences().SetString(prefTab, f.names[i])
+	f.p.Settings.SetString(prefTab, f.names[i])
 	front := f.all()[i]
 	if f.front != nil && f.front != front {
 		f.front.Hidden()
@@ -280,7 +293,7 @@ func (f *Frame) datasetChanged() {
 		f.tellTabs(f.told)
 	}
 	if f.session.library != nil {
-		f.opened = true
+		f.opened, f.draft = true, draft{}
 	}
 	f.showDataset()
 	if changed {
@@ -408,14 +421,29 @@ func (f *Frame) unfinished() string {
 			words = append(words, tx.T("frame.close.other", "Job", f.status.title(s.Kind)))
 		}
 	}
+	work := []any{f.inbox}
+	for _, t := range f.all() {
+		work = append(work, t)
+	}
+	for _, w := range work {
+		if b, ok := w.(busy); ok {
+			if what, is := b.Busy(); is {
+				words = append(words, what)
+			}
+		}
+	}
 	return tx.Sentences(words...)
+}
+
+// busy is a tab or a dialog that has work of its own, beside the jobs.
+type busy interface {
+	// Busy says what becomes of the work if the window closes now, in a sentence; and whether there is any.
+	Busy() (what string, is bool)
 }
 
 // close ends the work beside, and then the window: a job needs a moment to put away what it has done.
 func (f *Frame) close() {
 	f.closing = true
-	size := f.window.Canvas().Size()
-	f.p.App.Preferences().SetString(prefSize, fmt.Sprintf("%.0fx%.0f", size.Width, size.Height))
 	f.jobs.Cancel()
 	f.answers.Cancel()
 	f.status.say(f.tx.T("frame.close.wait"))
@@ -426,7 +454,7 @@ func (f *Frame) close() {
 	}()
 }
 
-// savedSize reads a size that close has written.
+// savedSize reads a size that Close has written.
 func savedSize(text string) fyne.Size {
 	var w, h float32
 	if n, err := fmt.Sscanf(text, "%fx%f", &w, &h); n != 2 || err != nil || math.IsNaN(float64(w+h)) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,18 +58,18 @@ type opened struct {
 	example func(ctx context.Context, dir string, progress func(done, total int64)) error
 }
 
-func open(t *testing.T, preferences map[string]string) *opened {
+func open(t *testing.T, settings memory) *opened {
 	t.Helper()
 	app := test.NewTempApp(t)
-	for key, value := range preferences {
-		app.Preferences().SetString(key, value)
+	if settings == nil {
+		settings = memory{}
 	}
 	dir := t.TempDir()
 	log := slog.New(slog.DiscardHandler)
 	thumbs := thumb.New(thumb.Params{Dir: filepath.Join(dir, "thumbnails"), Side: 64, MaxMemory: 1 << 20, MaxDisk: 1 << 20, Workers: 1, Log: log})
 	o := &opened{t: t, queue: make(queue, 10_000)}
 	frame, err := New(t.Context(), Params{
-		App: app, Dispatch: o.queue.dispatch, Log: log, Version: "test", Trainer: stillTrainer{},
+		App: app, Dispatch: o.queue.dispatch, Log: log, Settings: settings, Version: "test", Trainer: stillTrainer{},
 		OpenModel:   func(context.Context, string) (*classify.Classifier, error) { return nil, trained.ErrNoModel },
 		Experiments: &experiment.Store{Dir: filepath.Join(dir, "runs"), Log: log}, Thumbs: thumbs,
 		Secrets: secret.Open(filepath.Join(dir, "config")),
@@ -180,7 +181,7 @@ func (o *opened) sees(texts ...string) {
 }
 
 func TestGreeting(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	o.sees("Welcome to Kaika", "Open a folder", "Collect photos", "Fetch the example", "229 MB")
 	o.tap("Look around first")
 	if strings.Contains(o.texts(), "Welcome") || o.selected() != tabReview {
@@ -188,20 +189,20 @@ func TestGreeting(t *testing.T) {
 	}
 	for _, name := range o.names {
 		o.Select(name)
-		if o.selected() != name || o.p.App.Preferences().String(prefTab) != name {
+		if o.selected() != name || o.p.Settings.String(prefTab) != name {
 			t.Errorf("%s is not in front", name)
 		}
 	}
 }
 
 func TestGreetsInJapanese(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "ja"})
+	o := open(t, memory{prefLanguage: "ja"})
 	o.sees("Kaikaへようこそ", "フォルダーを開く", "写真を集める", "サンプルを入手", "データセットを選択")
 }
 
 func TestReopens(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabRetrain, prefSize: "900x700"})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabRetrain, prefSize: "900x700"})
 	o.until("the dataset is open", func() bool { return o.session.library != nil })
 	o.sees(dir)
 	if o.selected() != tabRetrain {
@@ -213,7 +214,7 @@ func TestReopens(t *testing.T) {
 
 func TestLanguageChanges(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
 	o.until("the dataset is open", func() bool { return o.session.library != nil })
 	o.showSettings()
 	o.sees("Language", "Appearance")
@@ -236,7 +237,7 @@ func TestDrops(t *testing.T) {
 	}
 	photo = filepath.Join(photo, entries[0].Name())
 
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	web, err := storage.ParseURI("https://example.org/x.jpg")
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +284,7 @@ func TestDrops(t *testing.T) {
 }
 
 func TestCloses(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	closed := false
 	o.window.SetOnClosed(func() { closed = true })
 	stopped := make(chan struct{})
@@ -306,14 +307,11 @@ func TestCloses(t *testing.T) {
 	o.tap("Stop and close")
 	o.until("the window is closed", func() bool { return closed })
 	<-stopped
-	if got := savedSize(o.p.App.Preferences().String(prefSize)); got.Width < 640 || got.Height < 480 {
-		t.Errorf("the size that was kept is %v", got)
-	}
 }
 
 // TestCloseQuestion asks to close while jobs run, which then end by themselves.
 func TestCloseQuestion(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	closed := false
 	o.window.SetOnClosed(func() { closed = true })
 	begin := func(r *job.Runner, kind string) (end func()) {
@@ -369,7 +367,7 @@ func (o *opened) press(key fyne.KeyName) {
 // TestEscape opens each dialog of the frame, and closes it by Escape from each widget that Tab comes to.
 func TestEscape(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
 	o.until("the dataset is open", func() bool { return o.session.library != nil })
 	overlays := o.window.Canvas().Overlays()
 	for name, show := range map[string]func(){
@@ -416,7 +414,7 @@ func TestEscape(t *testing.T) {
 // TestKeysGoToWhatIsSeen presses keys after Ctrl+1 to 4, which change the tab under whatever has the focus.
 func TestKeysGoToWhatIsSeen(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
 	o.until("the photos have the focus", func() bool {
 		return o.session.library != nil && o.window.Canvas().Focused() != nil && strings.Contains(o.texts(), "6 photos")
 	})
@@ -442,7 +440,7 @@ func TestKeysGoToWhatIsSeen(t *testing.T) {
 
 // TestNewDataset makes a dataset by the keyboard alone.
 func TestNewDataset(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	next := false
 	o.newDataset(func() { next = true })
 	name, ok := o.window.Canvas().Focused().(*widgets.Entry)
@@ -481,7 +479,7 @@ func TestNewDataset(t *testing.T) {
 }
 
 func TestExample(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	o.example = func(_ context.Context, dir string, progress func(done, total int64)) error {
 		progress(1, 2)
 		if err := os.Rename(picturetest.Dataset(t, 2, "rose", "tulip"), dir); err != nil {
@@ -510,7 +508,7 @@ func TestExample(t *testing.T) {
 }
 
 func TestMenuAndHelp(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	seen := map[string]bool{}
 	for _, menu := range o.menu().Items {
 		for _, item := range menu.Items {
@@ -534,7 +532,7 @@ func TestMenuAndHelp(t *testing.T) {
 func TestSmallestSize(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "a label with a very long name that goes on and on and on")
 	for _, language := range []string{"en", "ja"} {
-		o := open(t, map[string]string{prefLanguage: language, prefDataset: dir})
+		o := open(t, memory{prefLanguage: language, prefDataset: dir})
 		o.until("the dataset is open", func() bool { return o.session.library != nil })
 		for i, name := range o.names {
 			o.Select(name)
@@ -549,7 +547,7 @@ func TestSmallestSize(t *testing.T) {
 // TestSettingsInSight goes by Tab through the settings in a small window: what has the focus is in sight.
 func TestSettingsInSight(t *testing.T) {
 	for language, size := range map[string]fyne.Size{"en": fyne.NewSize(640, 480), "ja": fyne.NewSize(800, 600)} {
-		o := open(t, map[string]string{prefLanguage: language})
+		o := open(t, memory{prefLanguage: language})
 		o.window.Resize(size)
 		o.showSettings()
 		popup, ok := o.window.Canvas().Overlays().Top().(*widget.PopUp)
@@ -630,7 +628,7 @@ func (w *watchedTab) Hidden() { w.hidden++ }
 // TestOneTabIsSeen changes tabs and datasets: one tab is told that it is seen, and each that it is no more.
 func TestOneTabIsSeen(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
 	o.until("the dataset is open", func() bool { return o.session.library != nil && strings.Contains(o.texts(), "6 photos") })
 	if o.front != tab(o.review) {
 		t.Fatalf("at first, %T is seen", o.front)
@@ -650,4 +648,74 @@ func TestOneTabIsSeen(t *testing.T) {
 	o.sees("15 photos")
 	o.Select(tabReview)
 	o.until("Review shows it", func() bool { return strings.Contains(o.texts(), "15 photos") })
+}
+
+// A dataset that was open and is not there, say on a drive, is told of and not forgotten.
+func TestDatasetIsGone(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "drive", "flowers")
+	o := open(t, memory{prefLanguage: "en", prefDataset: gone, prefRecent: fmt.Sprintf("[%q]", gone)})
+	o.until("it is said", func() bool { return strings.Contains(o.texts(), gone+" is not there any more") })
+	if got := o.session.Recent(); len(got) != 1 {
+		t.Errorf("the recent datasets are %q", got)
+	}
+}
+
+func TestNewDatasetIsThere(t *testing.T) {
+	dir := picturetest.Dataset(t, 3, "rose", "tulip")
+	o := open(t, memory{prefLanguage: "en"})
+	o.newDataset(func() {})
+	fill := func(texts ...string) {
+		t.Helper()
+		for _, c := range o.objects() {
+			if e, ok := c.(*widgets.Entry); ok && len(texts) > 0 {
+				e.SetText(texts[0])
+				texts = texts[1:]
+			}
+		}
+		if len(texts) > 0 {
+			t.Fatalf("no entry is left for %q", texts)
+		}
+	}
+	fill(filepath.Base(dir), filepath.Dir(dir), "bee\nwasp")
+	o.tap("Create")
+	o.until("it is said", func() bool { return strings.Contains(o.texts(), "what you have entered is kept") })
+	o.press(fyne.KeyEscape)
+	var entered []string
+	o.newDataset(func() {})
+	for _, c := range o.objects() {
+		if e, ok := c.(*widgets.Entry); ok {
+			entered = append(entered, e.Text)
+		}
+	}
+	if want := []string{filepath.Base(dir), filepath.Dir(dir), "bee\nwasp"}; !slices.Equal(entered, want) {
+		t.Errorf("entered is %q, want %q", entered, want)
+	}
+	fill("another")
+	o.tap("Create")
+	o.until("it is open", func() bool { return o.session.library != nil })
+	o.newDataset(func() {})
+	if strings.Contains(o.texts(), "wasp") {
+		t.Error("the labels of the dataset that was made are proposed again")
+	}
+}
+
+// What is dropped while a question is open changes nothing behind it.
+func TestDropOnDialog(t *testing.T) {
+	o := open(t, memory{prefLanguage: "en", prefTab: tabReview})
+	o.tap("Look around first")
+	o.showSettings()
+	o.take(dropped{photos: []string{"/x/rose.jpg"}})
+	o.sees("then drop again")
+	if o.selected() != tabReview {
+		t.Errorf("the tab %s came to the front behind the dialog", o.selected())
+	}
+}
+
+// The window has its size again, however it ended.
+func TestSizeIsKept(t *testing.T) {
+	settings := memory{prefLanguage: "en"}
+	t.Run("a session", func(t *testing.T) { open(t, settings).window.Resize(fyne.NewSize(900, 700)) })
+	if got := savedSize(settings.String(prefSize)); got != fyne.NewSize(900, 700) {
+		t.Errorf("the size that was kept is %v", got)
+	}
 }

@@ -123,7 +123,7 @@ func (f *Frame) showAbout() {
 
 // showSettings shows the settings of the window and of the sources of photos.
 func (f *Frame) showSettings() {
-	tx, preferences := f.tx, f.p.App.Preferences()
+	tx, preferences := f.tx, f.p.Settings
 	languages := append([]string{""}, i18n.Languages()...)
 	names := []string{tx.T("frame.settings.system"), "English", "日本語"}
 	language := choice(languages, names, preferences.String(prefLanguage), f.useLanguage)
@@ -159,7 +159,7 @@ func choice(values, names []string, value string, chosen func(value string)) *wi
 
 // useLanguage changes the language of the window at once; "" is the system's.
 func (f *Frame) useLanguage(code string) {
-	f.p.App.Preferences().SetString(prefLanguage, code)
+	f.p.Settings.SetString(prefLanguage, code)
 	if code == "" {
 		code = i18n.System()
 	}

@@ -16,13 +16,13 @@ import (
 	"kaika/ui/collect"
 )
 
-// preferences keep the window's state across starts; fyne.Preferences are such.
-type preferences interface {
+// Settings keep the window's state across starts; a *settings.Store does. They are called on the goroutine that draws.
+type Settings interface {
 	String(key string) string
 	SetString(key, value string)
 }
 
-// Names of the preferences.
+// Names of the settings.
 const (
 	prefDataset    = "dataset"    // Folder of the dataset that was open.
 	prefRecent     = "recent"     // Folders of datasets, newest first, as JSON.
@@ -41,7 +41,7 @@ type session struct {
 	ctx         context.Context // Ends with the window.
 	dispatch    func(func())
 	log         *slog.Logger
-	preferences preferences
+	preferences Settings
 	open        func(ctx context.Context, dir string) (*curate.Library, error)
 	create      func(ctx context.Context, dir string, labels []string) (*curate.Library, error)
 
@@ -49,6 +49,8 @@ type session struct {
 	opening string // Folder that is being opened, or empty.
 	changed func() // Library or opening is another.
 	failed  func(dir string, err error)
+	// jobs gives what waits for the jobs that are at work: they go on into the dataset that they began with.
+	jobs func() (wait func())
 
 	work      sync.WaitGroup // Goroutines at work.
 	stopWatch context.CancelFunc
@@ -101,7 +103,7 @@ func (s *session) use(library *curate.Library) {
 	s.changed()
 }
 
-// release closes the library at work, beside.
+// release closes the library at work, beside, when no job needs it any more.
 func (s *session) release() {
 	if s.library == nil {
 		return
@@ -109,7 +111,9 @@ func (s *session) release() {
 	library, stop := s.library, s.stopWatch
 	s.library, s.stopWatch = nil, nil
 	stop()
+	wait := s.jobs()
 	s.work.Go(func() {
+		wait()
 		if err := library.Close(); err != nil {
 			s.log.Warn("closing the dataset", "dataset", library.Dir(), "error", err)
 		}
@@ -128,16 +132,12 @@ func (s *session) Close() {
 	s.work.Wait()
 }
 
-// Last gives the folder of the dataset that was open at the end of the last session, if it is still there.
-func (s *session) Last() string {
-	dir := s.preferences.String(prefDataset)
-	if dir == "" {
-		return ""
-	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return ""
-	}
-	return dir
+// Last gives the folder of the dataset that was open at the end of the last session, "" for none, and whether it is still
+// there.
+func (s *session) Last() (dir string, there bool) {
+	dir = s.preferences.String(prefDataset)
+	info, err := os.Stat(dir)
+	return dir, err == nil && info.IsDir()
 }
 
 // Recent gives the folders of the datasets that were open, newest first.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,13 @@ type watched struct {
 	queue  queue
 	failed []error
 	told   int
+	atWork sync.WaitGroup // The jobs.
+}
+
+// remembers tells whether a session was left with this dataset, and finds it there or not.
+func remembers(s *watched, dir string, there bool) bool {
+	d, is := s.Last()
+	return d == dir && is == there
 }
 
 func newSession(t *testing.T, preferences memory) *watched {
@@ -59,6 +67,7 @@ func newSession(t *testing.T, preferences memory) *watched {
 		},
 		changed: func() { w.told++ },
 		failed:  func(_ string, err error) { w.failed = append(w.failed, err) },
+		jobs:    func() func() { return w.atWork.Wait },
 	}
 	t.Cleanup(w.Close)
 	return w
@@ -76,12 +85,12 @@ func TestSessionOpens(t *testing.T) {
 	if s.library == nil || s.library.Dir() != dir || s.opening != "" || len(s.failed) > 0 {
 		t.Fatalf("library %v, opening %q, errors %v", s.library, s.opening, s.failed)
 	}
-	if got := s.Recent(); !slices.Equal(got, []string{dir}) || s.Last() != dir {
-		t.Errorf("recent %v, last %q", got, s.Last())
+	if got := s.Recent(); !slices.Equal(got, []string{dir}) || !remembers(s, dir, true) {
+		t.Errorf("recent %v", got)
 	}
 	s.Leave()
-	if s.library != nil || s.Last() != "" || len(s.Recent()) != 1 {
-		t.Errorf("after leaving: library %v, last %q, recent %v", s.library, s.Last(), s.Recent())
+	if s.library != nil || !remembers(s, "", false) || len(s.Recent()) != 1 {
+		t.Errorf("after leaving: library %v, recent %v", s.library, s.Recent())
 	}
 
 	// The next start remembers.
@@ -91,11 +100,33 @@ func TestSessionOpens(t *testing.T) {
 	}
 }
 
+// A job goes on into the dataset that it began with, when another one is opened.
+func TestSessionWaitsForJobs(t *testing.T) {
+	s := newSession(t, memory{})
+	s.Open(picturetest.Dataset(t, 2, "a", "b"))
+	s.queue.next(t)
+	first := s.library
+	s.atWork.Add(1)
+	s.Open(picturetest.Dataset(t, 2, "c"))
+	s.queue.next(t)
+	if s.library == first {
+		t.Fatal("the other dataset is not open")
+	}
+	if err := first.AddLabel(t.Context(), "by the job"); err != nil {
+		t.Errorf("while the job runs: %v", err)
+	}
+	s.atWork.Done()
+	s.Close()
+	if err := first.AddLabel(t.Context(), "after the job"); !errors.Is(err, curate.ErrClosed) {
+		t.Errorf("after the job: %v, want ErrClosed", err)
+	}
+}
+
 func TestSessionFails(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone")
 	s := newSession(t, memory{prefRecent: fmt.Sprintf("[%q]", gone), prefDataset: gone})
-	if s.Last() != "" {
-		t.Errorf("a folder that is gone would be opened: %q", s.Last())
+	if !remembers(s, gone, false) {
+		t.Error("a folder that is gone would be opened, or passed over without a word")
 	}
 	dir := picturetest.Dataset(t, 2, "a", "b")
 	s.Open(dir)

@@ -20,7 +20,7 @@ import (
 // makeTabs makes the tabs. They do not know each other: what one wants of another goes through the frame.
 func (f *Frame) makeTabs() {
 	texts := func() *i18n.Texts { return f.tx }
-	preferences := f.p.App.Preferences()
+	preferences := f.p.Settings
 	toCollect := func() { f.Select(tabCollect) }
 	f.collect = collect.New(collect.Params{
 		Window: f.window, Texts: texts, Jobs: f.jobs, Thumbs: f.p.Thumbs, Services: f.p.Services, Preferences: preferences,

@@ -21,6 +21,7 @@ type Params struct {
 	App      fyne.App
 	Dispatch func(func()) // Runs a function on the goroutine that draws.
 	Log      *slog.Logger
+	Settings Settings
 	Version  string
 
 	Trainer     retrain.Trainer

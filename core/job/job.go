@@ -45,6 +45,7 @@ type Runner struct {
 	mu          sync.Mutex
 	state       State
 	cancel      context.CancelFunc // Of the job at work.
+	ended       chan struct{}      // Closed when that has ended.
 	closed      bool
 	told        time.Time                // When subscribers were last told.
 	late        *time.Timer              // Tells what came too soon after the last time.
@@ -58,8 +59,10 @@ type Runner struct {
 // New gives a Runner whose jobs end when ctx is done, or by Close.
 func New(ctx context.Context) *Runner {
 	ctx, stop := context.WithCancel(ctx)
+	none := make(chan struct{})
+	close(none)
 	return &Runner{
-		ctx: ctx, stop: stop, subscribers: map[int]func(State){}, now: time.Now,
+		ctx: ctx, stop: stop, ended: none, subscribers: map[int]func(State){}, now: time.Now,
 		after: func(f func()) *time.Timer { return time.AfterFunc(interval, f) },
 	}
 }
@@ -78,6 +81,7 @@ func (r *Runner) Start(kind string, run func(ctx context.Context, report func(Pr
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	now := r.now()
+	r.ended = make(chan struct{})
 	r.state, r.cancel = State{Kind: kind, Began: now, PhaseBegan: now, Running: true}, cancel
 	r.work.Add(1)
 	r.mu.Unlock()
@@ -89,6 +93,7 @@ func (r *Runner) Start(kind string, run func(ctx context.Context, report func(Pr
 		err := guarded(ctx, run, r.report)
 		r.mu.Lock()
 		r.state.Running, r.state.Cancelling, r.state.Err = false, false, err
+		close(r.ended)
 		r.mu.Unlock()
 		r.tell()
 	}()
@@ -160,6 +165,14 @@ func (r *Runner) Cancel() {
 	r.mu.Unlock()
 	cancel()
 	r.tell()
+}
+
+// Ended gives a channel that is closed when the job at work has ended, whatever is started after it; it is closed if none is at
+// work.
+func (r *Runner) Ended() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
 }
 
 // State tells what the Runner does now.

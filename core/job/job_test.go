@@ -127,3 +127,35 @@ func TestUnsubscribe(t *testing.T) {
 		t.Errorf("told %d states after the subscription ended", len(told.states))
 	}
 }
+
+func TestEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(t.Context())
+		defer r.Close()
+		<-r.Ended() // Nothing is at work.
+		finish := make(chan struct{})
+		wait := func(context.Context, func(Progress)) error { <-finish; return nil }
+		if err := r.Start("first", wait); err != nil {
+			t.Fatal(err)
+		}
+		first := r.Ended()
+		synctest.Wait()
+		select {
+		case <-first:
+			t.Fatal("a job that runs has ended")
+		default:
+		}
+		finish <- struct{}{}
+		<-first
+		if err := r.Start("second", wait); err != nil {
+			t.Fatal(err)
+		}
+		<-first // Is the first one's for ever.
+		select {
+		case <-r.Ended():
+			t.Error("the second job has ended with the first")
+		default:
+		}
+		close(finish)
+	})
+}

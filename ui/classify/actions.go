@@ -110,7 +110,7 @@ func (v *view) export() {
 
 // pick asks for a file or folder.
 func (v *view) pick(title, act string, p filepicker.Params) {
-	p.Window, p.Texts, p.Dispatch, p.Beside = v.Window, v.tx, v.Dispatch, v.p.work.Go
+	p.Window, p.Texts, p.Dispatch, p.Beside, p.Settings = v.Window, v.tx, v.Dispatch, v.p.work.Go, v.Preferences
 	p.Title, p.Act = v.tx.T(title), v.tx.T(act)
 	filepicker.Show(p)
 }

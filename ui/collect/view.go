@@ -411,7 +411,7 @@ func (v *view) chooseFile() {
 
 // choosePath asks for a source of photos on this computer.
 func (v *view) choosePath(title string, p filepicker.Params) {
-	p.Window, p.Texts, p.Dispatch, p.Beside = v.Window, v.tx, v.Dispatch, v.p.work.Go
+	p.Window, p.Texts, p.Dispatch, p.Beside, p.Settings = v.Window, v.tx, v.Dispatch, v.p.work.Go, v.Preferences
 	p.Title, p.Act = v.tx.T(title), v.tx.T("collect.choose")
 	p.Chosen = func(path string) {
 		if !v.p.choose(path) {

@@ -44,6 +44,12 @@ func (p *Panel) SetLibrary(l *curate.Library) {
 // Open shows the kept photos of the place that was used last, or asks for one.
 func (p *Panel) Open() { p.view.open() }
 
+// Busy says what becomes of the photos that are being brought into the dataset if the window closes now; and whether there are
+// any.
+func (p *Panel) Busy() (what string, is bool) {
+	return p.view.Texts().T("inbox.close"), p.p.busy > 0
+}
+
 // Close ends what is under way and waits for it. A photo is in the dataset by then, or still in the inbox.
 func (p *Panel) Close() {
 	p.view.close()

@@ -276,7 +276,7 @@ func (v *view) typed(r rune) {
 // askFolder asks for a folder of kept photos.
 func (v *view) askFolder() {
 	filepicker.Show(filepicker.Params{
-		Window: v.Window, Texts: v.tx, Dispatch: v.Dispatch, Beside: v.p.work.Go, Title: v.tx.T("inbox.folder.title"), Act: v.tx.T("inbox.open"),
+		Window: v.Window, Texts: v.tx, Dispatch: v.Dispatch, Beside: v.p.work.Go, Settings: v.Preferences, Title: v.tx.T("inbox.folder.title"), Act: v.tx.T("inbox.open"),
 		Want: filepicker.Folder, Chosen: v.p.openFolder,
 	})
 }

@@ -368,7 +368,7 @@ func (v *view) interval(t *train.Tested) (low, high string) {
 // chooseFolder asks for a folder.
 func (v *view) chooseFolder(title string, chosen func(dir string)) {
 	filepicker.Show(filepicker.Params{
-		Window: v.params.Window, Texts: v.tx, Dispatch: v.params.Dispatch, Beside: v.p.work.Go,
+		Window: v.params.Window, Texts: v.tx, Dispatch: v.params.Dispatch, Beside: v.p.work.Go, Settings: v.params.Preferences,
 		Title: title, Act: v.tx.T("retrain.folder.choose"), Want: filepicker.Folder, Chosen: chosen,
 	})
 }

@@ -132,10 +132,10 @@ func shortTemp(tb testing.TB) string {
 // petals draws a flower whose label is told by the number of its petals alone.
 func petals(label, n int) image.Image { return picturetest.Flower(label+6*n, n, 480, 360) }
 
-// prefer writes the preferences of a user, as Fyne keeps them.
+// prefer writes the settings of a user, as the window keeps them.
 func prefer(tb testing.TB, home string, preferences map[string]string) {
 	tb.Helper()
-	dir := filepath.Join(home, "config", "fyne", "app.kaika.Kaika")
+	dir := filepath.Join(home, "config", "kaika")
 	data, err := json.Marshal(preferences)
 	if err != nil {
 		tb.Fatal(err)
@@ -143,7 +143,7 @@ func prefer(tb testing.TB, home string, preferences map[string]string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "preferences.json"), data, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "settings.json"), data, 0o644); err != nil {
 		tb.Fatal(err)
 	}
 }

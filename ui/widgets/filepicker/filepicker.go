@@ -3,6 +3,7 @@
 package filepicker
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -26,6 +27,7 @@ type Params struct {
 	Texts    *i18n.Texts
 	Dispatch func(func()) // Runs a function on the goroutine that draws, later.
 	Beside   func(func()) // Runs a function on a goroutine of its own, for which the caller waits at its end.
+	Settings Settings
 
 	Title, Act string // Of the dialog, and of the button that chooses.
 	Want       Want
@@ -35,8 +37,14 @@ type Params struct {
 	Chosen     func(path string)      // Called on the goroutine that draws, with an absolute path.
 }
 
-// prefFolder is the preference with the folder where something was chosen last.
-const prefFolder = "filepicker.folder"
+// Settings remember from one time to the next. They are called on the goroutine that draws.
+type Settings interface {
+	String(name string) string
+	SetString(name, text string)
+}
+
+// settingFolder is the setting with the folder where something was chosen last.
+const settingFolder = "filepicker.folder"
 
 // picker is the dialog.
 type picker struct {
@@ -71,7 +79,7 @@ func Show(p Params) {
 	}
 	follows := p.Start == ""
 	if follows {
-		p.Start = fyne.CurrentApp().Preferences().StringWithFallback(prefFolder, xdg.Home)
+		p.Start = cmp.Or(p.Settings.String(settingFolder), xdg.Home)
 	}
 	k := &picker{Params: p, follows: follows}
 	tx := p.Texts
@@ -325,7 +333,7 @@ func (k *picker) choose() {
 
 func (k *picker) finish(path string) {
 	if k.follows { // Else, what is written next would lie in the dataset that was opened here.
-		fyne.CurrentApp().Preferences().SetString(prefFolder, k.dir)
+		k.Settings.SetString(settingFolder, k.dir)
 	}
 	k.dialog.Close()
 	k.Chosen(path)

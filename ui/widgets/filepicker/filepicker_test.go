@@ -31,6 +31,12 @@ type asked struct {
 	queue []func()
 }
 
+// texts are settings that last as long as the test.
+type texts map[string]string
+
+func (x texts) String(name string) string   { return x[name] }
+func (x texts) SetString(name, text string) { x[name] = text }
+
 // ask opens a dialog over a folder with a few things in it.
 func ask(t *testing.T, language string, p Params) *asked {
 	t.Helper()
@@ -61,6 +67,7 @@ func ask(t *testing.T, language string, p Params) *asked {
 		a.queue = append(a.queue, f)
 	}
 	p.Beside = a.work.Go
+	p.Settings = texts{}
 	p.Chosen = func(path string) { a.chosen = append(a.chosen, path) }
 	if p.Title == "" {
 		p.Title, p.Act = "Title", "Choose"
@@ -221,12 +228,12 @@ func TestWhereTheNextBegins(t *testing.T) {
 	a := ask(t, "en", Params{Want: Folder})
 	next := a.rows().k.Params
 	next.Start = ""
-	remembered := func() string { return fyne.CurrentApp().Preferences().String(prefFolder) }
+	remembered := func() string { return next.Settings.String(settingFolder) }
 	a.press(fyne.KeyReturn, fyne.KeyReturn) // Into A, and A itself.
 	if len(a.chosen) != 1 || remembered() != "" {
 		t.Fatalf("chosen: %q, and the next begins in %q", a.chosen, remembered())
 	}
-	fyne.CurrentApp().Preferences().SetString(prefFolder, a.root)
+	next.Settings.SetString(settingFolder, a.root)
 	Show(next)
 	a.settle()
 	a.press(fyne.KeyReturn, fyne.KeyReturn)
