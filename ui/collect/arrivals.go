@@ -24,11 +24,11 @@ type arrivals struct {
 	v       *view
 	content *fyne.Container
 
-	grid   *widget.GridWrap
+	grid   *widgets.GridWrap
 	empty  *fyne.Container
-	noKey  bool // What empty says.
-	cells  map[*photoCell]bool
-	newest curate.ID // Of the photos that the grid shows.
+	noKey  bool                // What empty says.
+	cells  map[*photoCell]bool // Those that await a picture. GridWrap makes more than it shows, and forgets them.
+	newest curate.ID           // Of the photos that the grid shows.
 	number int
 	opened *photoCell      // In the panel.
 	source string          // The kind of the source of the photo in the panel.
@@ -49,13 +49,9 @@ func newArrivals(v *view) *arrivals {
 		timer := time.AfterFunc(d, f)
 		return func() { timer.Stop() }
 	}
-	a.grid = widget.NewGridWrap(
+	a.grid = widgets.NewGridWrap(
 		func() int { return len(v.p.photos) },
-		func() fyne.CanvasObject {
-			c := newPhotoCell(v, 88)
-			a.cells[c] = true
-			return c
-		},
+		func() fyne.CanvasObject { return newPhotoCell(a, 88) },
 		func(i widget.GridWrapItemID, o fyne.CanvasObject) {
 			if c, ok := o.(*photoCell); ok && i < len(v.p.photos) {
 				c.show(v.current(v.p.photos[i]))
@@ -190,9 +186,9 @@ func (a *arrivals) open(p curate.Photo) {
 	tx := a.v.tx
 	a.shut()
 	p = a.v.current(p)
-	picture := newPhotoCell(a.v, 96)
+	picture := newPhotoCell(a, 96)
 	picture.picture.FillMode = canvas.ImageFillContain // All of it.
-	a.cells[picture], a.opened, a.source = true, picture, p.Source.Kind
+	a.opened, a.source = picture, p.Source.Kind
 	picture.show(p)
 	unknown := tx.T("collect.photo.unknown")
 	facts := container.New(&factsLayout{})
@@ -233,7 +229,6 @@ func (a *arrivals) open(p curate.Photo) {
 func (a *arrivals) shut() {
 	if a.opened != nil {
 		a.opened.close()
-		delete(a.cells, a.opened)
 		a.opened, a.source = nil, ""
 		a.panel.Hide()
 		a.content.Refresh()
@@ -291,18 +286,18 @@ func (*factsLayout) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 type photoCell struct {
 	widget.BaseWidget
 
-	v       *view
+	a       *arrivals
 	side    float32
 	picture *canvas.Image
 	icon    *widget.Icon
 	caption *widget.Label
 	key     thumb.Key // Of the photo that is shown or awaited.
-	cancel  func()
+	cancel  func()    // Stops the awaiting.
 }
 
-func newPhotoCell(v *view, side float32) *photoCell {
+func newPhotoCell(a *arrivals, side float32) *photoCell {
 	c := &photoCell{
-		v: v, side: side, picture: canvas.NewImageFromImage(nil), icon: widget.NewIcon(theme.FileImageIcon()), caption: widget.NewLabel(""), cancel: func() {},
+		a: a, side: side, picture: canvas.NewImageFromImage(nil), icon: widget.NewIcon(theme.FileImageIcon()), caption: widget.NewLabel(""), cancel: func() {},
 	}
 	c.picture.FillMode, c.picture.ScaleMode = canvas.ImageFillCover, canvas.ImageScaleFastest
 	c.caption.Truncation, c.caption.Alignment, c.caption.SizeName = fyne.TextTruncateEllipsis, fyne.TextAlignCenter, theme.SizeNameCaptionText
@@ -341,9 +336,9 @@ func (c *photoCell) show(p curate.Photo) {
 	if key == c.key && c.picture.Image != nil {
 		return
 	}
-	c.cancel()
-	c.key, c.cancel = key, func() {}
-	if img, ok := c.v.Thumbs.Peek(key); ok {
+	c.stop()
+	c.key = key
+	if img, ok := c.a.v.Thumbs.Peek(key); ok {
 		c.set(img, nil)
 		return
 	}
@@ -351,9 +346,11 @@ func (c *photoCell) show(p curate.Photo) {
 	c.icon.SetResource(theme.FileImageIcon())
 	c.icon.Show()
 	c.picture.Refresh()
-	c.cancel = c.v.Thumbs.Load(key, func(img image.Image, err error) {
-		c.v.Dispatch(func() {
+	c.a.cells[c] = true
+	c.cancel = c.a.v.Thumbs.Load(key, func(img image.Image, err error) {
+		c.a.v.Dispatch(func() {
 			if c.key == key {
+				c.stop()
 				c.set(img, err)
 			}
 		})
@@ -371,8 +368,15 @@ func (c *photoCell) set(img image.Image, err error) {
 	c.picture.Refresh()
 }
 
-// close stops loading.
-func (c *photoCell) close() {
+// stop awaits nothing more.
+func (c *photoCell) stop() {
 	c.cancel()
+	c.cancel = func() {}
+	delete(c.a.cells, c)
+}
+
+// close has the cell show nothing new.
+func (c *photoCell) close() {
+	c.stop()
 	c.key = thumb.Key{Path: fmt.Sprintf("closed %p", c)} // What comes late is for nobody.
 }

@@ -33,7 +33,7 @@ type refusalTree struct {
 	content *fyne.Container
 
 	told   string // What the tree shows.
-	tree   *widget.Tree
+	tree   *widgets.Tree
 	empty  fyne.CanvasObject
 	way    *widgets.Text     // What to do about the refusal that is selected.
 	detail *widget.Label     // What it says itself.
@@ -47,7 +47,7 @@ type refusalTree struct {
 
 func newRefusalTree(v *view) *refusalTree {
 	t := &refusalTree{v: v}
-	t.tree = widget.NewTree(t.below, func(id string) bool { return !strings.HasPrefix(id, "#") }, t.node, t.update)
+	t.tree = widgets.NewTree(t.below, func(id string) bool { return !strings.HasPrefix(id, "#") }, t.node, t.update)
 	t.tree.OnSelected = t.selected
 	t.way, t.detail = widgets.NewText(""), widget.NewLabel("")
 	t.detail.Wrapping = fyne.TextWrapWord

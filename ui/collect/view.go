@@ -67,9 +67,11 @@ type view struct {
 
 	arrived  *arrivals
 	refusals *refusalTree
-	tabs     *container.AppTabs
+	results  *widgets.Pages // What has come, and what has not.
+	came     *widgets.Page
+	stayed   *widgets.Page
 	notice   *widgets.Text
-	brought  *fyne.Container // Holds tabs and notice.
+	brought  *fyne.Container // Holds results and notice.
 }
 
 // shape tells which widgets there are. Another one needs other widgets.
@@ -173,7 +175,7 @@ func (v *view) refresh() {
 	v.relayout()
 	v.arrived.refresh()
 	v.refusals.refresh()
-	v.refreshTabs()
+	v.refreshTitles()
 	v.refreshNotice()
 }
 
@@ -188,7 +190,7 @@ func (v *view) build() fyne.CanvasObject {
 	if v.splitView != nil {
 		v.split = v.splitView.Offset
 	}
-	v.splitView = container.NewHSplit(v.choice(), v.results())
+	v.splitView = container.NewHSplit(v.choice(), v.makeResults())
 	v.splitView.Offset = v.split
 	return v.splitView
 }
@@ -566,14 +568,15 @@ func (v *view) summaryText() string {
 	return v.tx.Sentences(sentences...)
 }
 
-// results makes the right side: what has come, and what has not.
-func (v *view) results() fyne.CanvasObject {
+// makeResults makes the right side: what has come, and what has not.
+func (v *view) makeResults() fyne.CanvasObject {
 	v.arrived = newArrivals(v)
 	v.refusals = newRefusalTree(v)
-	v.tabs = container.NewAppTabs(container.NewTabItem("", v.arrived.content), container.NewTabItem("", v.refusals.content))
+	v.came, v.stayed = widgets.NewPage("", v.arrived.content), widgets.NewPage("", v.refusals.content)
+	v.results = widgets.NewPages(v.came, v.stayed)
 	v.notice = widgets.NewText(v.tx.T("collect.flickr.notice"))
 	v.notice.SizeName, v.notice.Importance = theme.SizeNameCaptionText, widget.LowImportance
-	v.brought = container.NewBorder(nil, v.notice, nil, nil, v.tabs)
+	v.brought = container.NewBorder(nil, v.notice, nil, nil, v.results.Content)
 	return v.brought
 }
 
@@ -589,7 +592,8 @@ func (v *view) refreshNotice() {
 	}
 }
 
-func (v *view) refreshTabs() {
+// refreshTitles says how many have come and how many have not.
+func (v *view) refreshTitles() {
 	landed, refused := 0, 0
 	for _, r := range v.p.rows {
 		landed += r.result.Landed
@@ -597,15 +601,8 @@ func (v *view) refreshTabs() {
 	for _, n := range v.p.refused {
 		refused += n
 	}
-	texts := []string{v.tx.T("collect.tab.arrived", "Count", v.tx.Number(landed)), v.tx.T("collect.tab.refused", "Count", v.tx.Number(refused))}
-	changed := false
-	for i, text := range texts {
-		changed = changed || v.tabs.Items[i].Text != text
-		v.tabs.Items[i].Text = text
-	}
-	if changed {
-		v.tabs.Refresh()
-	}
+	v.came.SetTitle(v.tx.T("collect.tab.arrived", "Count", v.tx.Number(landed)))
+	v.stayed.SetTitle(v.tx.T("collect.tab.refused", "Count", v.tx.Number(refused)))
 }
 
 // say has a label show a text. Laying out the one that it shows already would take as long as another.

@@ -19,7 +19,7 @@ import (
 // comparePage lays the chosen runs over each other.
 type comparePage struct {
 	v       *view
-	page    *page
+	page    *widgets.Page
 	nothing fyne.CanvasObject
 	scroll  *container.Scroll
 
@@ -47,14 +47,14 @@ func newComparePage(v *view) *comparePage {
 		container.NewBorder(nil, nil, nil, save, heading(tx.T("retrain.compare.table"))),
 		container.NewStack(wide, newWheel(p.scroll, wide)),
 	)
-	p.page = newPage(tx.T("retrain.page.compare"), p.nothing)
+	p.page = widgets.NewPage(tx.T("retrain.page.compare"), p.nothing)
 	return p
 }
 
 func (p *comparePage) refresh() {
 	runs := p.v.p.compared()
 	if len(runs) < 2 {
-		p.page.show(p.nothing)
+		p.page.Show(p.nothing)
 		return
 	}
 	if len(p.v.p.chosen) > mostCompared {
@@ -82,7 +82,7 @@ func (p *comparePage) refresh() {
 	p.byPhotos = p.show(p.photosBox, tx.T("retrain.compare.by_photos"), tx.T("retrain.setting.photos"), runs, func(r experiment.Run) int { return r.Report.Photos.Total })
 	p.bySteps = p.show(p.stepsBox, tx.T("retrain.compare.by_steps"), tx.T("retrain.setting.steps_done"), runs, func(r experiment.Run) int { return r.Report.Steps })
 	p.fill(runs)
-	p.page.show(p.scroll)
+	p.page.Show(p.scroll)
 }
 
 // names names runs so that no two are alike.

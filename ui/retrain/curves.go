@@ -58,7 +58,7 @@ func (c *columns) smooth(ys []float64) []float64 {
 // curvesPage shows the curves of the training at work, or of the run that is shown.
 type curvesPage struct {
 	v                      *view
-	page                   *page
+	page                   *widgets.Page
 	title                  *widget.Label
 	save                   *widgets.Button
 	accuracy, crossEntropy *chart.Chart
@@ -72,7 +72,7 @@ func newCurvesPage(v *view) *curvesPage {
 	c.save = widgets.NewButton(v.tx.T("retrain.save"), theme.DocumentSaveIcon(), c.export)
 	top := container.NewBorder(nil, nil, nil, c.save, c.title)
 	charts := container.New(&beside{fyne.NewSize(240, 120)}, c.accuracy, c.crossEntropy)
-	c.page = newPage(v.tx.T("retrain.page.curves"), container.NewBorder(top, nil, nil, nil, charts))
+	c.page = widgets.NewPage(v.tx.T("retrain.page.curves"), container.NewBorder(top, nil, nil, nil, charts))
 	return c
 }
 

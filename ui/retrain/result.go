@@ -19,7 +19,7 @@ import (
 // resultPage shows how good the shown run's model is.
 type resultPage struct {
 	v       *view
-	page    *page
+	page    *widgets.Page
 	nothing fyne.CanvasObject
 	shown   *container.Scroll
 
@@ -56,7 +56,7 @@ func newResultPage(v *view) *resultPage {
 		row(use, export, folder), row(p.skipped),
 	)
 	p.shown = container.NewVScroll(container.NewBorder(head, nil, nil, nil, p.matrixBox))
-	p.page = newPage(tx.T("retrain.page.result"), p.nothing)
+	p.page = widgets.NewPage(tx.T("retrain.page.result"), p.nothing)
 	return p
 }
 
@@ -78,7 +78,7 @@ func (p *resultPage) refresh() {
 	v := p.v
 	r := v.p.result
 	if r == nil {
-		p.page.show(p.nothing)
+		p.page.Show(p.nothing)
 		return
 	}
 	report := r.Report
@@ -111,7 +111,7 @@ func (p *resultPage) refresh() {
 		p.matrix = nil
 		p.matrixBox.Hide()
 	}
-	p.page.show(p.shown)
+	p.page.Show(p.shown)
 }
 
 func (p *resultPage) showAccuracy(report *train.Report) {
@@ -173,7 +173,7 @@ func (v *view) reason(r picture.Reason) string {
 // mistakesPage lists the test photos that the shown run's model gets wrong.
 type mistakesPage struct {
 	v       *view
-	page    *page
+	page    *widgets.Page
 	nothing *widgets.Text
 	shown   fyne.CanvasObject
 
@@ -208,7 +208,7 @@ func newMistakesPage(v *view) *mistakesPage {
 		m.open(m.listed[i:i+1], v.answerWords(m.listed[i]))
 	}
 	m.shown = container.NewBorder(container.NewBorder(nil, nil, nil, m.show, m.pairs), nil, nil, nil, m.list)
-	m.page = newPage(v.tx.T("retrain.page.mistakes"), m.nothing)
+	m.page = widgets.NewPage(v.tx.T("retrain.page.mistakes"), m.nothing)
 	return m
 }
 
@@ -242,9 +242,9 @@ func (m *mistakesPage) refresh() {
 			m.nothing.SetText(v.tx.N("retrain.mistakes.none", r.Report.Test.Count))
 		}
 	}
-	m.page.title = v.tx.T("retrain.page.mistakes")
+	title := v.tx.T("retrain.page.mistakes")
 	if len(m.all) > 0 {
-		m.page.title = v.tx.T("retrain.page.mistakes.count", "Count", v.tx.Number(len(m.all)))
+		title = v.tx.T("retrain.page.mistakes.count", "Count", v.tx.Number(len(m.all)))
 	}
 	options := []string{v.tx.N("retrain.mistakes.all", len(m.all))}
 	for _, k := range m.kinds {
@@ -254,13 +254,11 @@ func (m *mistakesPage) refresh() {
 	m.pairs.SetSelectedIndex(0)
 	m.filter()
 	if len(m.all) > 0 {
-		m.page.show(m.shown)
+		m.page.Show(m.shown)
 	} else {
-		m.page.show(container.NewVScroll(m.nothing))
+		m.page.Show(container.NewVScroll(m.nothing))
 	}
-	if v.pages != nil {
-		v.pages.refresh()
-	}
+	m.page.SetTitle(title)
 }
 
 // filter lists the mistakes of the chosen pair of labels.

@@ -13,7 +13,7 @@ import (
 // runsPage lists the kept runs.
 type runsPage struct {
 	v    *view
-	page *page
+	page *widgets.Page
 	list *widgets.List
 	none *widgets.Text
 	hint *widgets.Text
@@ -25,7 +25,7 @@ func newRunsPage(v *view) *runsPage {
 	tx := v.tx
 	p := &runsPage{v: v, none: widgets.NewCenteredText(""), hint: caption("")}
 	p.show = widgets.NewButton(tx.T("retrain.runs.show"), theme.VisibilityIcon(), func() { p.one(func(r experiment.Run) { v.p.showRun(r.ID) }) })
-	p.compare = widgets.NewButton(tx.T("retrain.runs.compare"), theme.ListIcon(), func() { v.pages.choose(v.compare.page) })
+	p.compare = widgets.NewButton(tx.T("retrain.runs.compare"), theme.ListIcon(), func() { v.pages.Choose(v.compare.page) })
 	p.use = widgets.NewButton(tx.T("retrain.use"), theme.SearchIcon(), func() { p.one(v.useRun) })
 	p.more = widgets.NewButton(tx.T("retrain.runs.more"), theme.MoreVerticalIcon(), p.showMore)
 	p.list = widgets.NewList(
@@ -42,7 +42,7 @@ func newRunsPage(v *view) *runsPage {
 		v.p.choose(id, !v.p.chosen[id])
 	}
 	buttons := container.NewGridWithColumns(2, p.show, p.compare, p.use, p.more)
-	p.page = newPage(tx.T("retrain.page.runs"),
+	p.page = widgets.NewPage(tx.T("retrain.page.runs"),
 		container.NewBorder(container.NewVBox(buttons, p.hint), nil, nil, nil, container.NewStack(p.list, p.none)))
 	return p
 }

@@ -37,7 +37,7 @@ type view struct {
 	bar     *widget.ProgressBar
 	endless *widget.ProgressBarInfinite
 
-	pages    *pages
+	pages    *widgets.Pages
 	curves   *curvesPage
 	result   *resultPage
 	mistakes *mistakesPage
@@ -49,10 +49,10 @@ func newView(params Params, p *presenter) *view {
 	v := &view{params: params, p: p, tx: params.Texts()}
 	v.form = newForm(v)
 	v.curves, v.result, v.mistakes, v.runs, v.compare = newCurvesPage(v), newResultPage(v), newMistakesPage(v), newRunsPage(v), newComparePage(v)
-	v.pages = newPages(v.curves.page, v.result.page, v.mistakes.page, v.runs.page, v.compare.page)
+	v.pages = widgets.NewPages(v.curves.page, v.result.page, v.mistakes.page, v.runs.page, v.compare.page)
 	v.controls = v.newControls()
 	v.left = container.NewBorder(nil, v.controls, nil, nil, v.form.scroll)
-	v.panes = container.NewHSplit(v.left, container.NewPadded(v.pages.content))
+	v.panes = container.NewHSplit(v.left, container.NewPadded(v.pages.Content))
 	v.panes.Offset = 0.36
 	v.content = container.NewStack(v.panes)
 	p.redraw, p.failed = v.changed, v.failed
@@ -61,7 +61,7 @@ func newView(params Params, p *presenter) *view {
 	}
 	p.stale = [parts]bool{}
 	if p.result == nil && p.live == nil && len(p.runs) > 0 {
-		v.pages.choose(v.runs.page)
+		v.pages.Choose(v.runs.page)
 	}
 	return v
 }
@@ -164,7 +164,7 @@ func (v *view) changed(p part) {
 		v.showProgress()
 		v.form.showBases()
 		if v.p.live != nil && v.p.live.kind == JobTrain {
-			v.pages.choose(v.curves.page)
+			v.pages.Choose(v.curves.page)
 		}
 		v.curves.refresh()
 		v.showMissing()
@@ -176,7 +176,7 @@ func (v *view) changed(p part) {
 		v.result.refresh()
 		v.mistakes.refresh()
 		if v.p.result != nil {
-			v.pages.choose(v.result.page)
+			v.pages.Choose(v.result.page)
 		}
 		v.showMissing()
 	case runsPart:

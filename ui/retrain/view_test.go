@@ -323,7 +323,7 @@ func TestWholeStory(t *testing.T) {
 		v.form.entries["how_many_training_steps"].entry.SetText(steps)
 		s.train()
 	}
-	if v.pages.chosen != v.result.page || !s.says("97.5 % right") || !s.says("118 of 121 test photos") || !s.says("between 93.0 % and 99.2 % is likely") {
+	if v.pages.Chosen() != v.result.page || !s.says("97.5 % right") || !s.says("118 of 121 test photos") || !s.says("between 93.0 % and 99.2 % is likely") {
 		t.Error("the result does not say how good the model is")
 	}
 
@@ -347,8 +347,8 @@ func TestWholeStory(t *testing.T) {
 	}
 	s.did = nil
 
-	v.pages.choose(v.mistakes.page)
-	if v.mistakes.page.title != "Mistakes (3)" || !s.says("is tulip, taken for rose 72.0 %") || !s.says("0.jpg is not there any more") {
+	v.pages.Choose(v.mistakes.page)
+	if v.mistakes.page.Title() != "Mistakes (3)" || !s.says("is tulip, taken for rose 72.0 %") || !s.says("0.jpg is not there any more") {
 		s.until("the files were looked up", func() bool { return s.says("is not there any more") })
 	}
 	v.mistakes.list.Select(0)
@@ -363,7 +363,7 @@ func TestWholeStory(t *testing.T) {
 	}
 	s.did = nil
 
-	v.pages.choose(v.runs.page)
+	v.pages.Choose(v.runs.page)
 	if !v.runs.show.Disabled() || !v.runs.compare.Disabled() || !v.runs.more.Disabled() {
 		t.Error("something can be done with no run")
 	}
@@ -384,14 +384,14 @@ func TestWholeStory(t *testing.T) {
 	v.runs.list.Select(1)
 	s.until("the curves of both were read", func() bool { return len(s.p.compared()) == 2 })
 	test.Tap(v.runs.compare)
-	if v.pages.chosen != v.compare.page || !s.says("≠ Steps") || s.says("≠ Learning rate") || !s.says("Learning rate") || v.compare.byPhotos != nil || v.compare.bySteps == nil {
+	if v.pages.Chosen() != v.compare.page || !s.says("≠ Steps") || s.says("≠ Learning rate") || !s.says("Learning rate") || v.compare.byPhotos != nil || v.compare.bySteps == nil {
 		t.Error("the comparison does not mark what differs")
 	}
 	if series := v.compare.accuracy.Figure().Series; len(series) != 2 || series[1].Name != "quick one" || len(series[1].X) != 10 || len(series[0].X) != 50 {
 		t.Errorf("%d curves", len(series))
 	}
 
-	v.pages.choose(v.runs.page)
+	v.pages.Choose(v.runs.page)
 	v.runs.list.Select(1) // No longer.
 	test.Tap(v.runs.more)
 	if top := s.window.Canvas().Overlays().Top(); top == nil {
@@ -410,7 +410,7 @@ func TestWholeStory(t *testing.T) {
 	if s.p.result != nil || !slices.Equal(s.kept(), []string{s.p.runs[0].ID}) {
 		t.Error("what was deleted is still shown, or the other is gone")
 	}
-	v.pages.choose(v.runs.page)
+	v.pages.Choose(v.runs.page)
 	v.runs.list.Select(0)
 	test.Tap(v.runs.show)
 	s.until("the other run is shown", func() bool { return s.p.result != nil })
@@ -487,7 +487,7 @@ func TestWhileItTrains(t *testing.T) {
 		return len(s.tab.view.curves.accuracy.Figure().Series) == 3 && s.says("step 1,000 of 4,000")
 	})
 	v := s.tab.view
-	if v.start.Visible() || !v.stop.Visible() || !v.form.entries["seed"].entry.Disabled() || v.pages.chosen != v.curves.page {
+	if v.start.Visible() || !v.stop.Visible() || !v.form.entries["seed"].entry.Disabled() || v.pages.Chosen() != v.curves.page {
 		t.Error("it does not look like at work")
 	}
 	if f := v.curves.accuracy.Figure(); f.Steps != 4000 || len(f.Series[0].X) != 100 || len(f.Series[1].Y) != 100 || len(f.Series[2].X) != 100 {
@@ -871,8 +871,8 @@ func TestHelpFromEverywhere(t *testing.T) {
 		}
 	})
 	met := map[string]bool{}
-	for _, page := range s.tab.view.pages.all {
-		s.tab.view.pages.choose(page)
+	for _, page := range s.tab.view.pages.All() {
+		s.tab.view.pages.Choose(page)
 		s.window.Canvas().Focus(nil)
 		s.window.Canvas().FocusNext()
 		for first := s.window.Canvas().Focused(); ; {
@@ -881,7 +881,7 @@ func TestHelpFromEverywhere(t *testing.T) {
 			helped = 0
 			focused.TypedKey(&fyne.KeyEvent{Name: fyne.KeyF1})
 			if helped != 1 {
-				t.Errorf("%s: F1 at %T comes to the window %d times", page.title, focused, helped)
+				t.Errorf("%s: F1 at %T comes to the window %d times", page.Title(), focused, helped)
 			}
 			if s.window.Canvas().FocusNext(); s.window.Canvas().Focused() == first {
 				break

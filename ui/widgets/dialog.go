@@ -254,6 +254,15 @@ func (b *Button) TypedKey(ev *fyne.KeyEvent) {
 	}
 }
 
+// TypedRune implements fyne.Focusable: a button has no use for letters, but the window may.
+func (b *Button) TypedRune(r rune) {
+	if w := windowOf(b); w != nil && w.Canvas().Overlays().Top() == nil {
+		if typed := w.Canvas().OnTypedRune(); typed != nil {
+			typed(r)
+		}
+	}
+}
+
 // Entry is an entry whose Tab always goes on to the next widget. In one of a single line, Enter is for the dialog.
 type Entry struct {
 	widget.Entry
@@ -349,7 +358,7 @@ func (c *Check) TypedKey(ev *fyne.KeyEvent) {
 	}
 }
 
-// List is a list.
+// List is a list. Enter selects an item, as Space does.
 type List struct{ widget.List }
 
 // NewList gives a list, see [widget.NewList].
@@ -368,7 +377,57 @@ func (l *List) FocusGained() {
 
 // TypedKey implements fyne.Focusable.
 func (l *List) TypedKey(ev *fyne.KeyEvent) {
-	if !HandOn(l, ev) {
+	switch {
+	case HandOn(l, ev):
+	case isEnter(ev):
+		l.List.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+	default:
 		l.List.TypedKey(ev)
+	}
+}
+
+// Tree is a tree. Enter selects a node, as Space does.
+type Tree struct{ widget.Tree }
+
+// NewTree gives a tree, see [widget.NewTree].
+func NewTree(below func(widget.TreeNodeID) []widget.TreeNodeID, isBranch func(widget.TreeNodeID) bool,
+	create func(branch bool) fyne.CanvasObject, update func(id widget.TreeNodeID, branch bool, o fyne.CanvasObject),
+) *Tree {
+	t := &Tree{}
+	t.ChildUIDs, t.IsBranch, t.CreateNode, t.UpdateNode = below, isBranch, create, update
+	t.ExtendBaseWidget(t)
+	return t
+}
+
+// TypedKey implements fyne.Focusable.
+func (t *Tree) TypedKey(ev *fyne.KeyEvent) {
+	switch {
+	case HandOn(t, ev):
+	case isEnter(ev):
+		t.Tree.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+	default:
+		t.Tree.TypedKey(ev)
+	}
+}
+
+// GridWrap is a list in several columns. Enter selects an item, as Space does.
+type GridWrap struct{ widget.GridWrap }
+
+// NewGridWrap gives such a list, see [widget.NewGridWrap].
+func NewGridWrap(length func() int, create func() fyne.CanvasObject, update func(widget.GridWrapItemID, fyne.CanvasObject)) *GridWrap {
+	g := &GridWrap{}
+	g.Length, g.CreateItem, g.UpdateItem = length, create, update
+	g.ExtendBaseWidget(g)
+	return g
+}
+
+// TypedKey implements fyne.Focusable.
+func (g *GridWrap) TypedKey(ev *fyne.KeyEvent) {
+	switch {
+	case HandOn(g, ev):
+	case isEnter(ev):
+		g.GridWrap.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+	default:
+		g.GridWrap.TypedKey(ev)
 	}
 }
