@@ -83,7 +83,10 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 	k.key.OnChanged, k.secret.OnChanged = changed, changed
 	k.entry = widget.NewForm(widget.NewFormItem(tx.T("collect.key.key"), k.key), widget.NewFormItem(tx.T("collect.key.secret"), k.secret))
 	k.keep = widgets.NewButton(tx.T("collect.key.keep"), theme.DocumentSaveIcon(), func() {
-		k.k.keep(k.key.Text, k.secret.Text)
+		k.k.keep(k.key.Text, k.secret.Text, func() {
+			k.key.SetText("") // What was kept is shown no more.
+			k.secret.SetText("")
+		})
 	})
 	k.remove = widgets.NewButton(tx.T("collect.key.remove"), theme.DeleteIcon(), func() {
 		widgets.ConfirmDanger(k.Window, tx, tx.T("collect.key.remove.title"), tx.T("collect.key.remove.text"), tx.T("collect.key.remove"), k.k.remove)
@@ -122,8 +125,6 @@ func (k *KeyPanel) refresh() {
 		k.state.SetText(k.tx.T("collect.key.busy"))
 	case k.k.mask != "":
 		k.state.SetText(k.tx.T("collect.key.kept", "Mask", k.k.mask))
-		k.key.SetText("") // What was kept is shown no more.
-		k.secret.SetText("")
 	default:
 		k.state.SetText(k.tx.T("collect.key.none"))
 	}

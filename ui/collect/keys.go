@@ -55,12 +55,12 @@ func (k *keyPresenter) close() {
 func (k *keyPresenter) shown() {
 	if !k.asked {
 		k.asked = true
-		k.ask("find", func(context.Context) error { return nil })
+		k.ask("find", func(context.Context) error { return nil }, func() {})
 	}
 }
 
-// keep keeps a key and its secret.
-func (k *keyPresenter) keep(key, secretText string) {
+// keep keeps a key and its secret, and then tells that it has.
+func (k *keyPresenter) keep(key, secretText string, kept func()) {
 	c := secret.Credentials{Key: secret.New(key), Secret: secret.New(secretText)}
 	if c.Key.Empty() || c.Secret.Empty() {
 		return
@@ -68,16 +68,16 @@ func (k *keyPresenter) keep(key, secretText string) {
 	k.ask("keep", func(ctx context.Context) error {
 		_, err := k.keys.Keep(ctx, keyName, c)
 		return err
-	})
+	}, kept)
 }
 
 // remove removes the key.
 func (k *keyPresenter) remove() {
-	k.ask("remove", func(ctx context.Context) error { return k.keys.Delete(ctx, keyName) })
+	k.ask("remove", func(ctx context.Context) error { return k.keys.Delete(ctx, keyName) }, func() {})
 }
 
-// ask does something beside, and then looks what is kept. The sentence is that about a failure.
-func (k *keyPresenter) ask(sentence string, do func(context.Context) error) {
+// ask does something beside, tells when it is done, and then looks what is kept. The sentence is that about a failure.
+func (k *keyPresenter) ask(sentence string, do func(context.Context) error, done func()) {
 	if k.busy {
 		return
 	}
@@ -85,6 +85,7 @@ func (k *keyPresenter) ask(sentence string, do func(context.Context) error) {
 	looksOnly := sentence == "find"
 	k.work.Go(func() {
 		failure := do(k.ctx)
+		did := failure == nil
 		c, place, err := k.keys.Find(k.ctx, keyName)
 		if err != nil {
 			c, place = secret.Credentials{}, ""
@@ -100,6 +101,9 @@ func (k *keyPresenter) ask(sentence string, do func(context.Context) error) {
 				return
 			}
 			k.busy, k.mask, k.place = false, c.Key.String(), place
+			if did {
+				done()
+			}
 			if failure != nil {
 				k.failed(sentence, failure)
 			}

@@ -38,16 +38,21 @@ func TestKeys(t *testing.T) {
 		t.Errorf("at first %q in %q", k.mask, k.place)
 	}
 	const key = "0123456789abcdef"
-	k.keep(" ", key)
-	k.keep(key, "")
+	emptied := 0
+	kept := func() { emptied++ }
+	k.keep(" ", key, kept)
+	k.keep(key, "", kept)
 	if k.busy {
 		t.Error("half a key is kept")
 	}
-	k.keep(key, "secret")
-	k.keep("other-key-other-key", "secret") // While it is busy.
+	k.keep(key, "secret", kept)
+	k.keep("other-key-other-key", "secret", kept) // While it is busy.
 	settle(t, q, k)
 	if k.mask != "…def" || k.place != secret.Keyring {
 		t.Errorf("kept %q in %q", k.mask, k.place)
+	}
+	if emptied != 1 {
+		t.Errorf("it was told %d times that a key was kept", emptied)
 	}
 	k.remove()
 	settle(t, q, k)
@@ -69,13 +74,13 @@ func TestKeysWithoutKeyring(t *testing.T) {
 	if k.place != secret.File {
 		t.Errorf("the place is %q", k.place)
 	}
-	k.keep("0123456789abcdef", "secret-secret")
+	k.keep("0123456789abcdef", "secret-secret", func() {})
 	settle(t, q, k)
 	if k.mask != "…def" || k.place != secret.File || len(failures) > 0 {
 		t.Errorf("kept %q in %q, %v", k.mask, k.place, failures)
 	}
 	write(t, store.File(), []byte("damaged"))
-	k.keep("fedcba9876543210", "secret-secret")
+	k.keep("fedcba9876543210", "secret-secret", func() { t.Error("a key that was not kept is said to be") })
 	settle(t, q, k)
 	if k.mask != "" || len(failures) != 1 || !strings.HasPrefix(failures[0], "keep ") || strings.Contains(failures[0], "fedcba") {
 		t.Errorf("with a damaged file: %q, %v", k.mask, failures)

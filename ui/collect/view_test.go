@@ -310,7 +310,7 @@ func TestStory(t *testing.T) {
 			s.look(name("photo"))
 
 			// What was refused.
-			s.view.tabs.SelectIndex(1)
+			s.view.results.Choose(s.view.stayed)
 			s.says(tx.T("collect.reason.duplicate"))
 			s.view.refusals.tree.OpenAllBranches()
 			id := s.view.refusals.children["duplicate"][0]
@@ -409,6 +409,31 @@ func TestKeyboardReachesAll(t *testing.T) {
 	}
 	if !reached[s.view.again] || !reached[s.view.review] || !reached[s.view.arrived.grid] {
 		t.Error("the keyboard does not reach what has come")
+	}
+
+	// What was refused, and why, by keys alone.
+	press := func(until func(fyne.Focusable) bool, keys ...fyne.KeyName) {
+		t.Helper()
+		for n := 0; !until(s.window.Canvas().Focused()); n++ {
+			if n == 60 {
+				t.Fatal("Tab does not lead there")
+			}
+			s.window.Canvas().FocusNext()
+		}
+		for _, key := range keys {
+			s.window.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: key})
+		}
+	}
+	press(func(f fyne.Focusable) bool {
+		b, ok := f.(*widgets.Button)
+		return ok && strings.Contains(b.Text, "Refused")
+	}, fyne.KeySpace)
+	helped = 0
+	press(func(f fyne.Focusable) bool { return f == s.view.refusals.tree },
+		fyne.KeyReturn, fyne.KeyDown, fyne.KeySpace, fyne.KeyF1)
+	s.says(s.texts().T("collect.way." + string(s.p.refusals[0].reason)))
+	if helped != 1 {
+		t.Error("the list of what was refused keeps F1 to itself")
 	}
 }
 
@@ -533,12 +558,13 @@ func TestArrivalsAreDrawnNowAndThen(t *testing.T) {
 		s.view.refresh()
 	}
 	newest := func() string {
-		for c := range s.view.arrived.cells {
-			if c.key.Path == s.p.photos[0].Path {
-				return c.key.Path
+		path := ""
+		walk(s.view.arrived.grid, func(o fyne.CanvasObject) {
+			if c, ok := o.(*photoCell); ok && c.key.Path == s.p.photos[0].Path {
+				path = c.key.Path
 			}
-		}
-		return ""
+		})
+		return path
 	}
 	s.p.stage = running
 	come()
@@ -555,6 +581,13 @@ func TestArrivalsAreDrawnNowAndThen(t *testing.T) {
 	if newest() != "3.jpg" || len(timers) != 2 {
 		t.Errorf("after the pause the newest one is not shown, or %d pauses began", len(timers))
 	}
+	for range 50 { // Each drawing makes a cell more than it shows.
+		s.view.arrived.grid.Refresh()
+	}
+	s.drain()
+	if n := len(s.view.arrived.cells); n != 0 {
+		t.Errorf("%d cells are kept that await nothing", n)
+	}
 	come()
 	s.p.stage = finished
 	come()
@@ -567,6 +600,20 @@ func TestArrivalsAreDrawnNowAndThen(t *testing.T) {
 	if len(timers) != 0 {
 		t.Error("a pause outlives the widgets")
 	}
+}
+
+// fullKeys has no room for another key while it is full.
+type fullKeys struct {
+	Keys
+
+	full bool
+}
+
+func (k *fullKeys) Keep(ctx context.Context, name string, c secret.Credentials) (secret.Place, error) {
+	if k.full {
+		return "", errors.New("no space left")
+	}
+	return k.Keys.Keep(ctx, name, c)
 }
 
 func TestKeyPanel(t *testing.T) {
@@ -588,8 +635,9 @@ func TestKeyPanel(t *testing.T) {
 				t.Error("it says that there is no key")
 			}
 		}
+		keys := &fullKeys{Keys: secret.Open(filepath.Join(t.TempDir(), "config"))}
 		panel := NewKeyPanel(KeyParams{
-			Window: s.window, Texts: s.texts, Keys: secret.Open(filepath.Join(t.TempDir(), "config")), Dispatch: s.q.dispatch,
+			Window: s.window, Texts: s.texts, Keys: keys, Dispatch: s.q.dispatch,
 			OpenURL: func(*url.URL) error { opened++; return nil }, Changed: func() { changes++ },
 			Services: []Service{{Name: "Flickr", KeyFrom: outside}},
 		})
@@ -612,6 +660,19 @@ func TestKeyPanel(t *testing.T) {
 			t.Error("the key is still there to be seen")
 		}
 		s.look("key-kept-" + language)
+
+		// A new key that cannot be kept is not lost.
+		keys.full = true
+		test.Type(panel.key, "fedcba9876543210")
+		test.Type(panel.secret, "another secret")
+		test.Tap(panel.keep)
+		settle(t, s.q, panel.k)
+		keys.full = false
+		s.says(s.texts().T("collect.key.kept", "Mask", "…def"))
+		if panel.key.Text != "fedcba9876543210" || panel.secret.Text != "another secret" {
+			t.Error("what was typed is gone, and was not kept")
+		}
+		s.window.Canvas().Overlays().Remove(s.window.Canvas().Overlays().Top())
 		test.Tap(panel.remove)
 		var yes *widgets.Button
 		walk(s.window.Canvas().Overlays().Top(), func(o fyne.CanvasObject) {
@@ -625,8 +686,8 @@ func TestKeyPanel(t *testing.T) {
 		test.Tap(yes)
 		settle(t, s.q, panel.k)
 		saysNone()
-		if changes != 2 {
-			t.Errorf("others were told of %d changes, want 2", changes)
+		if changes != 3 { // The one that failed, too.
+			t.Errorf("others were told of %d changes, want 3", changes)
 		}
 
 		// In a dialog, Escape closes that from everywhere, and Enter on the link opens the page.
