@@ -84,7 +84,8 @@ func Show(p Params) {
 	k := &picker{Params: p, follows: follows}
 	tx := p.Texts
 	k.path, k.word = widgets.NewEntry(), widgets.NewCenteredText("")
-	k.path.OnSubmitted = func(text string) { k.typed(text) }
+	k.path.OnSubmitted = k.typed
+	k.path.OnChanged = func(string) { k.show() }
 	up := widgets.NewButton("", theme.MoveUpIcon(), func() { k.look(filepath.Dir(k.dir)) })
 	create := widgets.NewButton(tx.T("kit.files.folder.new"), theme.FolderNewIcon(), k.askFolder)
 	k.hidden = widgets.NewCheck(tx.T("kit.files.hidden"), func(bool) { k.look(k.dir) })
@@ -116,7 +117,7 @@ func Show(p Params) {
 	content := container.NewBorder(container.NewBorder(nil, nil, up, nil, k.path), bottom, nil, nil, split)
 	k.dialog = widgets.NewDialog(p.Window, p.Title, tx.T("kit.cancel"), content, 860, 620)
 	k.accept = k.dialog.SetAccept(p.Act, theme.ConfirmIcon(), func() {})
-	k.accept.OnTapped = k.choose
+	k.accept.OnTapped = k.act
 	k.dialog.SetOnClosed(func() { k.closed = true })
 	k.look(p.Start)
 	p.Beside(func() {
@@ -226,14 +227,14 @@ func (k *picker) show() {
 	}
 	k.word.SetText(word)
 	can := k.dir != "" && !k.loading && !k.asking
-	switch k.Want {
-	case File:
+	switch {
+	case k.dir != "" && k.resolve(k.path.Text) != k.dir: // It goes there first.
+	case k.Want == File:
 		e, ok := k.rows.current()
 		can = can && ok && !e.dir
-	case NewFile:
+	case k.Want == NewFile:
 		_, err := join(k.dir, k.name.Text)
 		can = can && err == nil
-	case Folder:
 	}
 	if k.accept != nil && can == k.accept.Disabled() {
 		if can {
@@ -244,8 +245,33 @@ func (k *picker) show() {
 	}
 }
 
-// typed goes to a path that was typed, or to the folder of a file, which it then chooses.
-func (k *picker) typed(text string) {
+// act is what the button does: it takes what is chosen, or goes to a path that was typed and not gone to yet. A folder that
+// is there is taken by that.
+func (k *picker) act() {
+	path := k.resolve(k.path.Text)
+	switch {
+	case k.accept.Disabled():
+	case path == k.dir:
+		k.choose()
+	case k.Want == Folder:
+		k.Beside(func() {
+			info, err := os.Stat(path)
+			k.post(func() {
+				if err != nil || !info.IsDir() {
+					k.look(path)
+					return
+				}
+				k.dir = path
+				k.finish(path)
+			})
+		})
+	default:
+		k.typed(k.path.Text)
+	}
+}
+
+// resolve gives the path that a text means.
+func (k *picker) resolve(text string) string {
 	text = strings.TrimSpace(text)
 	if rest, ok := strings.CutPrefix(text, "~"); ok && (rest == "" || rest[0] == filepath.Separator) {
 		text = xdg.Home + rest
@@ -253,7 +279,12 @@ func (k *picker) typed(text string) {
 	if !filepath.IsAbs(text) {
 		text = filepath.Join(k.dir, text)
 	}
-	text = filepath.Clean(text)
+	return filepath.Clean(text)
+}
+
+// typed goes to a path that was typed, or to the folder of a file, which it then chooses.
+func (k *picker) typed(text string) {
+	text = k.resolve(text)
 	if text == k.dir {
 		if k.Want == Folder {
 			k.choose()

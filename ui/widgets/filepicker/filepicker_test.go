@@ -271,6 +271,52 @@ func TestTypedPath(t *testing.T) {
 	}
 }
 
+// TestTypedPathByButton taps the button after a path was typed: what was listed before must not be taken.
+func TestTypedPathByButton(t *testing.T) {
+	for _, c := range []struct {
+		want   Want
+		typed  string
+		dir    string // Where it is then.
+		chosen string // "" for nothing yet.
+	}{
+		{Folder, "b/inner", "b/inner", "b/inner"},
+		{Folder, "gone", "", ""},
+		{File, "rose.jpg", "", "rose.jpg"},
+		{File, "b", "b", ""},
+		{NewFile, "b", "b", ""},
+	} {
+		a := ask(t, "en", Params{Want: c.want, Matches: isPhoto, Name: "kaika.csv"})
+		k := a.rows().k
+		k.path.SetText(filepath.Join(a.root, c.typed))
+		a.tap("Choose")
+		a.settle()
+		var want []string
+		if c.chosen != "" {
+			want = []string{filepath.Join(a.root, c.chosen)}
+		}
+		if !slices.Equal(a.chosen, want) || k.dir != filepath.Join(a.root, c.dir) {
+			t.Errorf("%v: %s typed, at %s, chosen %q", c.want, c.typed, k.dir, a.chosen)
+		}
+		if c.want == NewFile {
+			a.tap("Choose")
+			a.settle()
+			if want := filepath.Join(a.root, "b/kaika.csv"); !slices.Equal(a.chosen, []string{want}) {
+				t.Errorf("then it writes %q, not %s", a.chosen, want)
+			}
+		}
+	}
+
+	// A row that is chosen after that counts.
+	a := ask(t, "en", Params{Want: File, Matches: isPhoto})
+	a.rows().k.path.SetText(filepath.Join(a.root, "b"))
+	a.rows().move(len(a.rows().k.entries) - 1)
+	a.tap("Choose")
+	a.settle()
+	if len(a.chosen) != 1 || filepath.Dir(a.chosen[0]) != a.root {
+		t.Errorf("chosen: %q", a.chosen)
+	}
+}
+
 func TestNewFile(t *testing.T) {
 	a := ask(t, "en", Params{Want: NewFile, Name: "kaika.csv"})
 	a.press(fyne.KeyReturn)

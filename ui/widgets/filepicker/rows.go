@@ -80,6 +80,7 @@ func (r *rows) move(to int) {
 	to = min(max(to, 0), max(0, len(r.k.entries)-1))
 	before := r.cursor
 	r.cursor = to
+	r.k.path.SetText(r.k.dir) // What is chosen last counts, not what was typed before.
 	r.RefreshItem(before)
 	r.RefreshItem(to)
 	r.ScrollTo(to)
