@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"image/color"
+	"slices"
 	"strconv"
 
 	"fyne.io/fyne/v2"
@@ -21,7 +22,7 @@ import (
 // ShowError tells of an error in a dialog: what did not work and what to do, in the user's language; the error's own
 // text lies folded away below, to be copied. What the user cancelled is no error and shows nothing.
 func ShowError(w fyne.Window, tx *i18n.Texts, sentence string, err error) {
-	if errors.Is(err, context.Canceled) {
+	if cancelled(err) {
 		return
 	}
 	content := container.NewVBox(NewText(sentence))
@@ -53,6 +54,20 @@ func ShowError(w fyne.Window, tx *i18n.Texts, sentence string, err error) {
 		content.Add(folded)
 	}
 	d.Open(nil)
+}
+
+// cancelled tells whether an error says only that the user cancelled: of several that were joined, each has to.
+func cancelled(err error) bool {
+	if !errors.Is(err, context.Canceled) {
+		return false
+	}
+	for err != nil {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // This goes down the chain itself.
+			return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !cancelled(err) })
+		}
+		err = errors.Unwrap(err)
+	}
+	return true
 }
 
 // ShowMessage tells something in a dialog.

@@ -74,6 +74,15 @@ func TestShowError(t *testing.T) {
 	if w.Canvas().Overlays().Top() != nil {
 		t.Fatal("what the user cancelled is shown as an error")
 	}
+	ShowError(w, tx, "never seen", fmt.Errorf("moving: %w", errors.Join(context.Canceled, fmt.Errorf("b: %w", context.Canceled))))
+	if w.Canvas().Overlays().Top() != nil {
+		t.Fatal("what the user cancelled twice is shown as an error")
+	}
+	ShowError(w, tx, "Only a part was moved.", fmt.Errorf("moving: %w", errors.Join(context.Canceled, errors.New("no space"))))
+	if w.Canvas().Overlays().Top() == nil {
+		t.Fatal("an error is not told because the user cancelled, too")
+	}
+	test.Tap(button(t, w, "Close"))
 	ShowError(w, tx, "The photo could not be moved. Try again.", errors.New("rename a b: no space"))
 	test.Tap(button(t, w, "Details"))
 	test.Tap(button(t, w, "Copy details"))
