@@ -1,6 +1,9 @@
 package review
 
 import (
+	"errors"
+	"io/fs"
+	"math"
 	"net/url"
 	"path/filepath"
 
@@ -25,7 +28,9 @@ type largeView struct {
 	word  *widget.Label
 	facts *fyne.Container
 
-	broken    *fyne.Container // Stands in the place of a photo that cannot be shown.
+	broken    *fyne.Container // Stands in the place of a photo that cannot be shown,
+	isBroken  curate.ID       // namely this one.
+	folder    *fyne.Container // Holds the button that leads to the photo's folder.
 	top, foot *fyne.Container
 
 	move, remove, restore *widgets.Button
@@ -72,6 +77,10 @@ func newLargeView(v *view) *largeView {
 	out := tool(theme.ZoomOutIcon(), "", func() { l.photo.setZoom(l.photo.factor()/zoomStep, l.photo.center()) })
 	in := tool(theme.ZoomInIcon(), "", func() { l.photo.setZoom(l.photo.factor()*zoomStep, l.photo.center()) })
 
+	l.folder = container.NewHBox(widgets.NewButton(v.tx.T("review.large.folder"), theme.FolderOpenIcon(), func() {
+		v.OpenFolder(filepath.Dir(v.p.large.photo.Path))
+	}), layout.NewSpacer())
+
 	l.top = container.NewBorder(nil, nil, container.NewHBox(back, l.prev, l.next), container.NewHBox(l.move, l.remove, l.restore), l.name)
 	l.foot = container.NewBorder(nil, nil, nil, container.NewHBox(l.zoom, out, in, fit, full), l.word)
 	l.root = container.NewBorder(l.top, l.foot, nil, container.New(&fixedWidth{232}, container.NewVScroll(l.facts)),
@@ -101,10 +110,7 @@ func (l *largeView) draw() {
 	show(l.remove, !trash)
 	show(l.restore, trash)
 	l.top.Refresh()
-	l.broken.RemoveAll()
-	if err := v.p.large.err; err != nil {
-		l.broken.Add(widgets.Empty(theme.BrokenImageIcon(), v.tx.T("review.large.broken"), err.Error()))
-	}
+	l.drawBroken()
 
 	fresh := l.shown != p.ID
 	img := v.p.large.img
@@ -125,9 +131,38 @@ func (l *largeView) draw() {
 	l.drawNote()
 }
 
+// drawBroken says why a photo cannot be shown, and what to do about it.
+func (l *largeView) drawBroken() {
+	tx, err := l.v.tx, l.v.p.large.err
+	isBroken := curate.ID(0)
+	if err != nil {
+		isBroken = l.v.p.large.photo.ID
+	}
+	if isBroken == l.isBroken { // It is said already, and the button may have the focus.
+		return
+	}
+	l.isBroken = isBroken
+	l.broken.RemoveAll()
+	if err == nil {
+		return
+	}
+	text := tx.T("review.large.damaged")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text = tx.T("review.large.gone")
+	case errors.Is(err, fs.ErrPermission):
+		text = tx.T("review.large.forbidden")
+	}
+	title := tx.T("review.large.broken")
+	l.broken.Add(widgets.Empty(theme.BrokenImageIcon(), title, text, widgets.Action{Text: tx.T("kit.error.details"), Do: func() {
+		widgets.ShowError(l.v.Window, tx, tx.Sentences(title, text), err)
+	}}))
+}
+
 // clear forgets the picture.
 func (l *largeView) clear() {
-	l.shown, l.whole = 0, false
+	l.shown, l.whole, l.isBroken = 0, false, 0
+	l.broken.RemoveAll()
 	l.photo.set(nil, true)
 	l.facts.RemoveAll()
 }
@@ -135,7 +170,7 @@ func (l *largeView) clear() {
 func (l *largeView) drawZoom() {
 	text := ""
 	if l.whole {
-		text = l.v.tx.Percent(float64(l.photo.factor()), 0)
+		text = l.v.tx.Number(int(math.Round(100*float64(l.photo.factor())))) + " %"
 	}
 	l.zoom.SetText(text)
 	l.foot.Refresh() // The number is as wide as it is.
@@ -180,9 +215,7 @@ func (l *largeView) drawFacts() {
 		l.fact(v.tx.T("review.fact.deleted"), v.tx.Time(p.Deleted), "")
 	}
 	l.fact(v.tx.T("review.fact.path"), p.Path, "")
-	l.facts.Add(container.NewHBox(widgets.NewButton(v.tx.T("review.large.folder"), theme.FolderOpenIcon(), func() {
-		v.OpenFolder(filepath.Dir(p.Path))
-	}), layout.NewSpacer()))
+	l.facts.Add(l.folder)
 	if s.Kind == flickr {
 		notice := widgets.NewText(v.tx.T("collect.flickr.notice"))
 		notice.SizeName, notice.Importance = theme.SizeNameCaptionText, widget.LowImportance

@@ -89,8 +89,23 @@ func (v *view) lineAt(at fyne.Position) int {
 	return -1
 }
 
+// scrollTo scrolls the list by a line where something is dragged over its first or last one, so that the labels beyond come
+// into sight.
+func (v *view) scrollTo(at fyne.Position) {
+	at = at.Subtract(fyne.CurrentApp().Driver().AbsolutePositionForObject(v.list))
+	size, offset := v.list.Size(), v.list.GetScrollOffset()
+	switch {
+	case at.X < 0 || at.X >= size.Width || size.Height < 3*v.line:
+	case at.Y < v.line:
+		v.list.ScrollToOffset(max(0, offset-v.line))
+	case at.Y >= size.Height-v.line:
+		v.list.ScrollToOffset(offset + v.line)
+	}
+}
+
 // dragged shows what is dragged, and what a drop would do.
 func (v *view) dragged(at fyne.Position) {
+	v.scrollTo(at)
 	v.hoverOver(v.lineAt(at))
 	count := len(v.p.targets())
 	text := v.tx.N("review.drag", count)

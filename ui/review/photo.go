@@ -6,6 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -29,6 +30,7 @@ type photo struct {
 const (
 	zoomStep = 1.25
 	maxZoom  = 8
+	panStep  = 8 // Part of the room by which an arrow moves the picture.
 )
 
 var (
@@ -178,5 +180,19 @@ func (p *photo) TypedRune(r rune) {
 // TypedKey implements fyne.Focusable.
 func (p *photo) TypedKey(ev *fyne.KeyEvent) { p.typed(ev) }
 
-// TypedShortcut implements fyne.Shortcutable.
-func (p *photo) TypedShortcut(s fyne.Shortcut) { p.command(s) }
+// TypedShortcut implements fyne.Shortcutable: Ctrl and an arrow look at another part of the picture.
+func (p *photo) TypedShortcut(s fyne.Shortcut) {
+	if custom, ok := s.(*desktop.CustomShortcut); ok && custom.Modifier == fyne.KeyModifierShortcutDefault {
+		if to, ok := ways[custom.KeyName]; ok {
+			p.middle = p.middle.Subtract(fyne.NewPos(to.X*p.Size().Width/panStep, to.Y*p.Size().Height/panStep))
+			p.arrange()
+			return
+		}
+	}
+	p.command(s)
+}
+
+// ways are those in which the arrows point.
+var ways = map[fyne.KeyName]fyne.Position{
+	fyne.KeyLeft: {X: -1}, fyne.KeyRight: {X: 1}, fyne.KeyUp: {Y: -1}, fyne.KeyDown: {Y: 1},
+}

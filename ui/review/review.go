@@ -97,6 +97,15 @@ func (t *Tab) Shown() {
 	t.view.focus()
 }
 
+// Focus gives the keyboard's focus to the photos, or to the one that is shown large.
+func (t *Tab) Focus() { t.view.focus() }
+
+// TypedRune does what a character is for, whatever has the keyboard's focus.
+func (t *Tab) TypedRune(r rune) { t.view.rune(r) }
+
+// TypedShortcut does what a shortcut is for, whatever has the keyboard's focus.
+func (t *Tab) TypedShortcut(s fyne.Shortcut) { t.view.command(s) }
+
 // Hidden has to be called when the tab is not seen any more: it reads and draws nothing until it is.
 func (t *Tab) Hidden() { t.p.hidden() }
 

@@ -33,7 +33,7 @@ type view struct {
 	offset  float64
 
 	lines   []section
-	list    *widget.List
+	list    *widgets.List
 	line    float32 // Height of a line in the list.
 	hover   int     // Line under what is being dragged, or -1.
 	quiet   bool    // The list is being set, not clicked.
@@ -41,12 +41,13 @@ type view struct {
 	discard *widgets.Button
 
 	grid    *grid.Grid
-	drawn   section // Section that the grid shows.
+	drawn   section // Section that the grid shows,
+	ordered curate.Sort
 	empty   *fyne.Container
 	why     emptiness
 	title   *widget.Label
 	chosen  *fyne.Container
-	orders  *widget.Select
+	orders  *widgets.Select
 	ofTrash *fyne.Container
 	ofRest  *fyne.Container
 	moveTo  *widgets.Button
@@ -161,7 +162,7 @@ func (v *view) keeping(do func()) func() {
 
 // makeSections makes the list at the left.
 func (v *view) makeSections() fyne.CanvasObject {
-	v.list = widget.NewList(
+	v.list = widgets.NewList(
 		func() int { return len(v.lines) },
 		func() fyne.CanvasObject { return newLine() },
 		func(i widget.ListItemID, o fyne.CanvasObject) {
@@ -230,7 +231,7 @@ func (v *view) makeChosen() fyne.CanvasObject {
 
 // makeToolbar makes the line above the grid.
 func (v *view) makeToolbar() fyne.CanvasObject {
-	v.orders = widget.NewSelect(nil, nil)
+	v.orders = widgets.NewSelect(nil, nil)
 	for _, o := range orders {
 		v.orders.Options = append(v.orders.Options, v.tx.T(o.key))
 	}
@@ -240,7 +241,7 @@ func (v *view) makeToolbar() fyne.CanvasObject {
 			v.grid.TakeFocus()
 		}
 	}
-	size := widget.NewSelect(nil, nil)
+	size := widgets.NewSelect(nil, nil)
 	for _, s := range sides {
 		size.Options = append(size.Options, v.tx.T(s.key))
 	}
@@ -343,6 +344,10 @@ func (v *view) drawAll() {
 		v.orders.Refresh()
 	}
 	v.grid.Reload()
+	if v.ordered != v.p.snap.order {
+		v.ordered = v.p.snap.order
+		v.grid.SetSelection(nil, -1) // A range that began at a place began at another photo.
+	}
 	if !v.drawn.same(current) {
 		v.drawn = current
 		v.grid.SetOffset(0)
@@ -547,6 +552,11 @@ func (v *view) command(s fyne.Shortcut) bool {
 	case *fyne.ShortcutRedo:
 		v.p.redo()
 		return true
+	case *fyne.ShortcutSelectAll:
+		if v.root != nil && v.p.library != nil && !v.p.large.open {
+			v.grid.SelectAll()
+			return true
+		}
 	case *desktop.CustomShortcut:
 		if s.KeyName == fyne.KeyZ && s.Modifier == fyne.KeyModifierShortcutDefault|fyne.KeyModifierShift {
 			v.p.redo()

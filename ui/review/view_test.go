@@ -452,6 +452,85 @@ func TestDragToALabel(t *testing.T) {
 	r.reads("1 photo moved to the trash.")
 }
 
+// TestDragScrollsTheList drags over the last line of a list that is longer than the window: the labels beyond take a drop, too.
+func TestDragScrollsTheList(t *testing.T) {
+	var labels []string
+	for i := range 30 {
+		labels = append(labels, fmt.Sprintf("label %02d", i))
+	}
+	r := newRoom(t, picturetest.Dataset(t, 1, labels...))
+	list := r.view.list
+	edge := fyne.CurrentApp().Driver().AbsolutePositionForObject(list).AddXY(40, list.Size().Height-3)
+	for range 40 {
+		r.view.dragged(edge)
+	}
+	if r.view.hover < len(r.view.lines)-2 {
+		t.Errorf("the drag comes to line %d of %d", r.view.hover, len(r.view.lines))
+	}
+	for range 40 {
+		r.view.dragged(edge.AddXY(0, 6-list.Size().Height))
+	}
+	if list.GetScrollOffset() != 0 {
+		t.Errorf("it comes back to %v", list.GetScrollOffset())
+	}
+}
+
+// TestRangeAfterAnotherOrder extends a range after the photos have changed their places.
+func TestRangeAfterAnotherOrder(t *testing.T) {
+	r := newRoom(t, picturetest.Dataset(t, 5, "rose"))
+	r.press(fyne.KeyHome)
+	r.hold(fyne.KeyRight, fyne.KeyRight) // The range of 0 to 2; the middle one of five stays where it is.
+	r.p.sortBy(curate.ByName | curate.Descending)
+	r.until("the order", func() bool { return r.p.snap.order == curate.ByName|curate.Descending })
+	_, focus := r.p.picked()
+	r.hold(fyne.KeyEnd)
+	if places, _ := r.p.picked(); len(places) != 5-focus || places[0] != focus {
+		t.Errorf("from %d to the end the range is %v", focus, places)
+	}
+}
+
+// TestBrokenPhoto opens a photo that is no picture: it says what to do, and has details to copy.
+func TestBrokenPhoto(t *testing.T) {
+	dir := picturetest.Dataset(t, 2, "rose")
+	if err := os.WriteFile(filepath.Join(dir, "rose", "0.jpg"), []byte("not a picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(t, dir)
+	r.press(fyne.KeyHome, fyne.KeyReturn)
+	r.until("the reason", func() bool { return r.p.large.err != nil })
+	r.reads("This photo cannot be shown.", "Put a good copy in its place")
+	details := r.view.large.broken
+	if strings.Contains(texts(details), r.p.large.err.Error()) {
+		t.Error("the error's own words are shown to everybody")
+	}
+	for _, b := range buttons(details) {
+		test.Tap(b)
+	}
+	if top := r.window.Canvas().Overlays().Top(); top == nil || !strings.Contains(texts(top), "Details") {
+		t.Error("there are no details")
+	}
+	r.window.Canvas().Overlays().Remove(r.window.Canvas().Overlays().Top())
+	r.view.focus()
+	r.press(fyne.KeyRight)
+	if len(details.Objects) != 0 {
+		t.Error("the next one cannot be shown, either")
+	}
+}
+
+// TestHelpFromEverywhere goes through Review by Tab: what has the focus hands F1 on to the window.
+func TestHelpFromEverywhere(t *testing.T) {
+	r := newRoom(t, picturetest.Dataset(t, 2, "rose"))
+	helped := 0
+	r.window.Canvas().SetOnTypedKey(func(*fyne.KeyEvent) { helped++ })
+	for n := range 20 {
+		r.window.Canvas().FocusNext()
+		r.press(fyne.KeyF1)
+		if helped != n+1 {
+			t.Fatalf("%T keeps F1 to itself", r.window.Canvas().Focused())
+		}
+	}
+}
+
 func TestLabelsByDialog(t *testing.T) {
 	r := newRoom(t, picturetest.Dataset(t, 1, "rose"))
 	r.view.ask("New label", "Add", "", r.p.addLabel)
@@ -612,9 +691,22 @@ func TestProvenance(t *testing.T) {
 		t.Errorf("the focus is on %T", r.window.Canvas().Focused())
 	}
 	r.until("the reason", func() bool { return r.p.large.err != nil })
-	r.reads("This photo cannot be shown.", "does not exist")
+	r.reads("This photo cannot be shown.", "not there any more")
 	if strings.Contains(texts(r.window.Content()), "Flickr") {
 		t.Error("a photo of one's own is said to be of Flickr")
+	}
+}
+
+// TestZoomLabel wants the zoom as it is: it is no share of something.
+func TestZoomLabel(t *testing.T) {
+	r := newRoom(t, picturetest.Dataset(t, 1, "rose"))
+	r.press(fyne.KeyHome, fyne.KeyReturn)
+	r.until("the photo", func() bool { return r.p.large.img != nil })
+	for zoom, want := range map[float32]string{0.996: "100 %", 1: "100 %", 2.5: "250 %"} {
+		r.view.large.photo.setZoom(zoom, fyne.Position{})
+		if got := r.view.large.zoom.Text; got != want {
+			t.Errorf("%v is called %q, want %q", zoom, got, want)
+		}
 	}
 }
 
@@ -642,6 +734,20 @@ func TestZoom(t *testing.T) {
 	p.Dragged(&fyne.DragEvent{Dragged: fyne.NewDelta(9999, 9999)})
 	if p.img.Position() != fyne.NewPos(0, 0) {
 		t.Errorf("dragged too far it is at %v", p.img.Position())
+	}
+	pan := func(key fyne.KeyName) {
+		p.TypedShortcut(&desktop.CustomShortcut{KeyName: key, Modifier: fyne.KeyModifierShortcutDefault})
+	}
+	pan(fyne.KeyRight)
+	pan(fyne.KeyDown)
+	if p.img.Position() != fyne.NewPos(-50, -50) {
+		t.Errorf("by Ctrl and the arrows it is at %v", p.img.Position())
+	}
+	pan(fyne.KeyLeft)
+	pan(fyne.KeyLeft)
+	pan(fyne.KeyUp)
+	if p.img.Position() != fyne.NewPos(0, 0) {
+		t.Errorf("moved back too far it is at %v", p.img.Position())
 	}
 	p.setZoom(0.5, fyne.NewPos(0, 0))
 	p.Scrolled(&fyne.ScrollEvent{PointEvent: fyne.PointEvent{Position: fyne.NewPos(100, 100)}, Scrolled: fyne.NewDelta(0, 10)})
