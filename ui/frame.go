@@ -134,11 +134,7 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 	f.window.SetMaster()
 	f.window.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { f.dropped(uris) })
 	f.window.SetCloseIntercept(f.askToClose)
-	f.window.Canvas().SetOnTypedKey(func(e *fyne.KeyEvent) {
-		if !widgets.TypedKey(f.window, e) && e.Name == fyne.KeyF1 && f.window.Canvas().Overlays().Top() == nil {
-			f.showHelp()
-		}
-	})
+	f.takeKeys()
 	f.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) {
 		if f.selected() == tabClassify && f.window.Canvas().Overlays().Top() == nil {
 			f.classify.Paste()

@@ -68,52 +68,6 @@ func (f *Frame) cancelJob() {
 	f.answers.Cancel()
 }
 
-// showHelp lists the keyboard's shortcuts.
-func (f *Frame) showHelp() {
-	tx := f.tx
-	sections := []struct {
-		title string
-		keys  [][2]string
-	}{
-		{tx.T("frame.help.everywhere"), [][2]string{
-			{"Ctrl+1 … Ctrl+4", tx.T("frame.help.tabs")},
-			{"Ctrl+O", tx.T("frame.menu.open")},
-			{"Ctrl+N", tx.T("frame.menu.new")},
-			{"Ctrl+I", tx.T("frame.menu.import")},
-			{"Ctrl+,", tx.T("frame.menu.settings")},
-			{"Ctrl+.", tx.T("frame.menu.cancel")},
-			{"F1, Ctrl+/", tx.T("frame.menu.shortcuts")},
-			{"Ctrl+Q", tx.T("frame.menu.quit")},
-			{"Tab, Shift+Tab", tx.T("frame.help.focus")},
-		}},
-		{tx.T("frame.tab.review"), [][2]string{
-			{"← ↑ → ↓", tx.T("frame.help.move")},
-			{"Shift+← …, Ctrl+A", tx.T("frame.help.select")},
-			{tx.T("frame.help.key.space"), tx.T("frame.help.toggle")},
-			{"Enter", tx.T("frame.help.large")},
-			{"+, −, F", tx.T("frame.help.zoom")},
-			{"1 … 9, 0", tx.T("frame.help.label")},
-			{"Delete", tx.T("frame.help.delete")},
-			{"U, Ctrl+Z", tx.T("frame.help.undo")},
-			{"Ctrl+Y", tx.T("frame.help.redo")},
-		}},
-		{tx.T("frame.tab.classify"), [][2]string{
-			{"Ctrl+V", tx.T("frame.help.paste")},
-		}},
-	}
-	content := container.NewVBox()
-	for _, s := range sections {
-		content.Add(widget.NewLabelWithStyle(s.title, fyne.TextAlignLeading, fyne.TextStyle{Bold: true}))
-		grid := container.NewGridWithColumns(2)
-		for _, k := range s.keys {
-			grid.Add(widget.NewLabel(k[0]))
-			grid.Add(widgets.NewText(k[1]))
-		}
-		content.Add(grid)
-	}
-	widgets.NewDialog(f.window, tx.T("frame.menu.shortcuts"), tx.T("kit.close"), container.NewVScroll(content), 560, 560).Open(nil)
-}
-
 // showAbout tells what this is.
 func (f *Frame) showAbout() {
 	widgets.ShowMessage(f.window, f.tx, f.tx.T("frame.menu.about"), strings.Join([]string{

@@ -104,6 +104,9 @@ func (t *Tab) Shown() {
 	t.view.focus()
 }
 
+// Focus gives the keyboard's focus to the photo or the table, if nothing else has it.
+func (t *Tab) Focus() { t.view.focus() }
+
 // Hidden has to be called when the tab is not seen any more: it draws nothing until it is.
 func (t *Tab) Hidden() { t.view.hidden() }
 
