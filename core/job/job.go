@@ -15,13 +15,33 @@ var ErrBusy = errors.New("another job is at work: wait for it, or cancel it")
 // errClosed says that no more jobs are taken.
 var errClosed = errors.New("the program is about to end")
 
-// interval is the least time between two states of a running job that subscribers are told.
+// interval is the time between two states of a running job that subscribers are told. All Runners of a program tell at the
+// same moments, the multiples of it, so that two of them do not have a window drawn twice as often as one.
 const interval = 100 * time.Millisecond
 
 // Progress tells how far a job is.
 type Progress struct {
 	Phase       string // What is being done, a word of the job's own for programs; it may be empty.
+	Part        string // What of the phase is being done, where its parts differ in pace.
 	Done, Total int64  // In units of the phase; Total is 0 while it is unknown.
+	Ready       int64  // Of Done, what took no time, because it was known from before.
+	Final       bool   // The job is about to end and cannot be stopped any more: Cancel does nothing.
+}
+
+// The least that an estimate of the time left is made from.
+const (
+	estimateAfter = time.Second
+	estimateFrom  = 3
+)
+
+// Left guesses how long the phase goes on, from how long it has taken until now; ok is false while that would be a wild
+// guess.
+func (p Progress) Left(spent time.Duration) (left time.Duration, ok bool) {
+	worked := p.Done - p.Ready
+	if p.Done >= p.Total || spent < estimateAfter || worked < estimateFrom {
+		return 0, false
+	}
+	return time.Duration(float64(spent) / float64(worked) * float64(p.Total-p.Done)), true
 }
 
 // State tells what a Runner does. The zero value is that of one that has had nothing to do.
@@ -30,10 +50,10 @@ type State struct {
 
 	Kind       string // Of the last job: a word of its starter's own, for programs.
 	Began      time.Time
-	PhaseBegan time.Time // When the phase began, for estimates of the time left.
+	PhaseBegan time.Time // When the phase, or its part, began, for estimates of the time left.
 	Running    bool
 	Cancelling bool  // It was asked to stop and has not stopped yet.
-	Err        error // Why the last job failed; nil while it runs. It wraps context.Canceled after a Cancel.
+	Err        error // Why the last job failed; nil while it runs. It wraps context.Canceled after its context was ended.
 }
 
 // Runner runs one job at a time.
@@ -44,16 +64,15 @@ type Runner struct {
 
 	mu          sync.Mutex
 	state       State
-	cancel      context.CancelFunc // Of the job at work.
-	ended       chan struct{}      // Closed when that has ended.
+	cancel      func()        // Stops the job at work.
+	ended       chan struct{} // Closed when that has ended.
 	closed      bool
-	told        time.Time                // When subscribers were last told.
-	late        *time.Timer              // Tells what came too soon after the last time.
+	late        *time.Timer              // Tells what came since the last time.
 	subscribers map[int]func(State)      // By number.
 	next        int                      // Number of the next subscriber.
 	telling     sync.Mutex               // Held while subscribers are called, so that states arrive in their order.
 	now         func() time.Time         // A clock.
-	after       func(func()) *time.Timer // Calls a function after the interval.
+	after       func(func()) *time.Timer // Calls a function at the next multiple of the interval.
 }
 
 // New gives a Runner whose jobs end when ctx is done, or by Close.
@@ -63,13 +82,21 @@ func New(ctx context.Context) *Runner {
 	close(none)
 	return &Runner{
 		ctx: ctx, stop: stop, ended: none, subscribers: map[int]func(State){}, now: time.Now,
-		after: func(f func()) *time.Timer { return time.AfterFunc(interval, f) },
+		after: func(f func()) *time.Timer {
+			return time.AfterFunc(interval-time.Duration(time.Now().UnixNano())%interval, f)
+		},
 	}
 }
 
 // Start runs a job in a goroutine of the Runner's. The error wraps ErrBusy while another is at work. What the job
 // returns, or the words of its panic, stand in the last State.
 func (r *Runner) Start(kind string, run func(ctx context.Context, report func(Progress)) error) error {
+	return r.StartStoppable(kind, nil, run)
+}
+
+// StartStoppable is Start for a job that has a way of its own to stop, which keeps what it has: Cancel calls stop, at most
+// once, instead of ending the job's context. Close still ends that. A nil stop makes it Start.
+func (r *Runner) StartStoppable(kind string, stop func(), run func(ctx context.Context, report func(Progress)) error) error {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -83,6 +110,9 @@ func (r *Runner) Start(kind string, run func(ctx context.Context, report func(Pr
 	now := r.now()
 	r.ended = make(chan struct{})
 	r.state, r.cancel = State{Kind: kind, Began: now, PhaseBegan: now, Running: true}, cancel
+	if stop != nil {
+		r.cancel = stop
+	}
 	r.work.Add(1)
 	r.mu.Unlock()
 	r.tell()
@@ -113,13 +143,12 @@ func guarded(ctx context.Context, run func(context.Context, func(Progress)) erro
 // report takes a job's progress.
 func (r *Runner) report(p Progress) {
 	r.mu.Lock()
-	now := r.now()
 	entered := p.Phase != r.state.Phase
-	if entered {
-		r.state.PhaseBegan = now
+	if entered || p.Part != r.state.Part {
+		r.state.PhaseBegan = r.now()
 	}
 	r.state.Progress = p
-	if !entered && now.Sub(r.told) < interval {
+	if !entered {
 		if r.late == nil {
 			r.late = r.after(r.tell)
 		}
@@ -139,7 +168,6 @@ func (r *Runner) tell() {
 		r.late.Stop()
 		r.late = nil
 	}
-	r.told = r.now()
 	state := r.state
 	subscribers := make([]func(State), 0, len(r.subscribers))
 	for i := range r.next {
@@ -153,10 +181,10 @@ func (r *Runner) tell() {
 	}
 }
 
-// Cancel asks the job at work to stop, if there is one; it does not wait for it.
+// Cancel asks the job at work to stop, if there is one that still can; it does not wait for it.
 func (r *Runner) Cancel() {
 	r.mu.Lock()
-	if !r.state.Running || r.state.Cancelling {
+	if !r.state.Running || r.state.Cancelling || r.state.Final {
 		r.mu.Unlock()
 		return
 	}

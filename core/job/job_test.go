@@ -159,3 +159,130 @@ func TestEnded(t *testing.T) {
 		close(finish)
 	})
 }
+
+// A job that has its own way to stop is stopped by it, and by its context only at the end of the Runner.
+func TestStoppable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(t.Context())
+		stop, on := make(chan struct{}), make(chan struct{})
+		run := func(ctx context.Context, report func(Progress)) error {
+			report(Progress{Phase: "fitting"})
+			select {
+			case <-stop:
+				report(Progress{Phase: "writing", Final: true})
+				<-on
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := r.StartStoppable("train", func() { close(stop) }, run); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.Cancel()
+		r.Cancel() // A second stop would panic.
+		synctest.Wait()
+		if s := r.State(); !s.Running || !s.Cancelling || s.Phase != "writing" {
+			t.Errorf("while it stops, the state is %+v", s)
+		}
+		close(on)
+		synctest.Wait()
+		if s := r.State(); s.Running || s.Err != nil {
+			t.Errorf("what it kept is told as %+v", s)
+		}
+
+		stop = make(chan struct{})
+		if err := r.StartStoppable("train", func() { t.Error("Close does not wait for a stop") }, run); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.Close()
+		if s := r.State(); !errors.Is(s.Err, context.Canceled) {
+			t.Errorf("after Close the state is %+v", s)
+		}
+	})
+}
+
+// What is about to end is not stopped.
+func TestFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(t.Context())
+		defer r.Close()
+		on := make(chan struct{})
+		err := r.Start("train", func(ctx context.Context, report func(Progress)) error {
+			report(Progress{Phase: "writing", Final: true})
+			<-on
+			return ctx.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		r.Cancel()
+		if s := r.State(); s.Cancelling {
+			t.Errorf("too late to stop, the state is %+v", s)
+		}
+		close(on)
+		synctest.Wait()
+		if s := r.State(); s.Running || s.Err != nil {
+			t.Errorf("it ended as %+v", s)
+		}
+	})
+}
+
+// Two Runners tell of their jobs at the same moments, ten times a second together.
+func TestRunnersTellTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		moments := map[time.Time]bool{}
+		work := func(_ context.Context, report func(Progress)) error {
+			for i := range int64(1000) {
+				report(Progress{Done: i + 1, Total: 1000})
+				time.Sleep(time.Millisecond)
+			}
+			return nil
+		}
+		for range 2 {
+			r := New(t.Context())
+			defer r.Close()
+			defer r.Subscribe(func(State) {
+				mu.Lock()
+				defer mu.Unlock()
+				moments[time.Now()] = true
+			})()
+			if err := r.Start("count", work); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(37 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if n := len(moments); n > 15 { // Two beginnings and two ends are among them.
+			t.Errorf("a second of work of two was told at %d moments", n)
+		}
+	})
+}
+
+func TestLeft(t *testing.T) {
+	for _, c := range []struct {
+		p     Progress
+		spent time.Duration
+		want  time.Duration // 0: none.
+	}{
+		{Progress{}, time.Minute, 0},
+		{Progress{Done: 10, Total: 100}, time.Second / 2, 0},
+		{Progress{Done: 2, Total: 100}, time.Minute, 0},
+		{Progress{Done: 50, Total: 100}, 10 * time.Second, 10 * time.Second},
+		{Progress{Done: 140, Total: 200, Ready: 100}, 2 * time.Second, 3 * time.Second},
+		{Progress{Done: 101, Total: 200, Ready: 100}, time.Minute, 0},
+		{Progress{Done: 100, Total: 100}, time.Minute, 0},
+		{Progress{Done: 100}, time.Minute, 0},
+	} {
+		left, ok := c.p.Left(c.spent)
+		if left != c.want || ok != (c.want > 0) {
+			t.Errorf("%+v after %v: %v, %v; want %v", c.p, c.spent, left, ok, c.want)
+		}
+	}
+}
