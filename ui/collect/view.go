@@ -43,7 +43,7 @@ type view struct {
 	filters   *widgets.Button    // Leads to the rarer choices.
 	problem   *widgets.Text
 	details   *widgets.Button
-	looking   *widget.ProgressBarInfinite
+	looking   *widget.Label // Says that the place is being looked through.
 	all       *widgets.Check
 	rows      *widgets.List
 	rowOf     map[int]*rowView // Shows the row with a number, or did so last.
@@ -144,14 +144,8 @@ func (v *view) shown() {
 	}
 }
 
-// hidden draws nothing any more, also not that something is awaited: that would have the window drawn all the time.
-func (v *view) hidden() {
-	v.seen = false
-	if v.looking != nil && v.p.listing {
-		v.looking.Stop()
-		v.stale = true
-	}
-}
+// hidden draws nothing any more.
+func (v *view) hidden() { v.seen = false }
 
 // refresh shows the presenter's state, or has it shown when the tab comes into sight.
 func (v *view) refresh() {
@@ -220,8 +214,7 @@ func (v *view) choice() fyne.CanvasObject {
 	v.details = widgets.NewButton(v.tx.T("kit.error.details"), nil, func() {
 		widgets.ShowError(v.Window, v.tx, v.problem.Text, v.p.listErr)
 	})
-	v.looking = widget.NewProgressBarInfinite()
-	v.looking.Stop()
+	v.looking = widget.NewLabel(v.tx.T("collect.looking"))
 	top.Add(container.NewBorder(nil, nil, nil, container.NewVBox(v.details), v.problem))
 	top.Add(v.looking)
 	v.all = widgets.NewCheck("", v.p.setAllOn)
@@ -456,11 +449,6 @@ func (v *view) refreshChoice() {
 		v.problem.SetText(v.tx.T("collect.list." + p.listKey))
 	}
 	show(v.looking, p.listing)
-	if p.listing {
-		v.looking.Start()
-	} else {
-		v.looking.Stop()
-	}
 	on := 0
 	for _, r := range p.rows {
 		if r.on {
