@@ -19,7 +19,6 @@ type answerPanel struct {
 	name    *widget.RichText
 	heading *widget.Label
 	text    *widgets.Text
-	waiting *widget.Activity
 	truth   *fyne.Container
 	truthIs *widget.Label
 	bars    *widget.List
@@ -47,7 +46,7 @@ type answerState struct {
 
 func newAnswerPanel(v *view) *answerPanel {
 	a := &answerPanel{
-		v: v, name: newCaption(), heading: widget.NewLabel(""), text: widgets.NewText(""), waiting: widget.NewActivity(),
+		v: v, name: newCaption(), heading: widget.NewLabel(""), text: widgets.NewText(""),
 		truthIs: widget.NewLabel(""),
 	}
 	a.name.Truncation, a.heading.Truncation = fyne.TextTruncateEllipsis, fyne.TextTruncateEllipsis
@@ -66,7 +65,7 @@ func newAnswerPanel(v *view) *answerPanel {
 	a.more.Importance = widget.LowImportance
 	a.really = widgets.NewButton("", theme.FolderNewIcon(), v.askLabel)
 	a.box = container.NewBorder(
-		container.NewVBox(a.name, container.NewBorder(nil, nil, nil, container.NewCenter(a.waiting), a.heading), a.text, a.truth),
+		container.NewVBox(a.name, a.heading, a.text, a.truth),
 		container.NewVBox(container.NewHBox(a.more, layout.NewSpacer()), a.really),
 		nil, nil, a.bars)
 	return a
@@ -111,17 +110,14 @@ func (a *answerPanel) update() {
 	}
 	r := a.row
 	name, heading, text := displayed(base(p.current)), "", ""
-	waits := false
 	switch {
 	case p.current == "":
 		text = tx.T("classify.answer.none")
 	case r == nil && p.opening != nil:
-		waits = true
 		text = a.v.openingSentence()
 	case r == nil && p.run == nil:
 		text = tx.T("classify.answer.stopped")
 	case r == nil:
-		waits = true
 		text = tx.T("classify.answer.waiting")
 	case r.failure != "":
 		heading = tx.T("classify.answer.failed")
@@ -142,12 +138,6 @@ func (a *answerPanel) update() {
 	a.heading.Hidden = heading == ""
 	setText(a.text, text)
 	a.text.Hidden = text == ""
-	a.waiting.Hidden = !waits
-	if waits {
-		a.waiting.Start()
-	} else {
-		a.waiting.Stop()
-	}
 	a.truth.Hidden = r == nil || r.truth == "" || a.v.scene != onePhoto
 	if r != nil {
 		setText(a.truthIs, tx.T("classify.answer.truth", "Label", r.truth))

@@ -119,8 +119,19 @@ func (t *Tab) Paste() { t.view.paste() }
 // UseModel takes the model in a folder into use, and classifies the photos that are shown anew by it.
 func (t *Tab) UseModel(dir string) { t.p.use(ModelChoice{Dir: dir}) }
 
+// Offer takes the model in a folder into use if there is none yet: it was just trained.
+func (t *Tab) Offer(dir string) { t.p.offer(dir) }
+
 // SetLibrary tells which dataset is open; nil, and no nil pointer in it, for none.
 func (t *Tab) SetLibrary(l Library) { t.p.setLibrary(l) }
+
+// Busy tells of work that is no job and that closing the window would break off, in a sentence about what becomes of it.
+func (t *Tab) Busy() (what string, ok bool) {
+	if t.p.adding == nil {
+		return "", false
+	}
+	return t.view.tx.T("classify.close"), true
+}
 
 // Close stops all work and waits for it.
 func (t *Tab) Close() { t.p.close() }

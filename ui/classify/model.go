@@ -17,19 +17,21 @@ type inUse struct {
 // modelKey is the preference that holds the folder of the model in use.
 const modelKey = "classify.model.dir"
 
-// shownFirst takes the model of the last time into use, or else the newest kept one, when the tab is first looked at.
+// shownFirst takes the model of the last time into use, or else the newest kept one, when the tab is first looked at. While
+// there is none, it looks again each time.
 func (p *presenter) shownFirst() {
-	if p.asked || p.closed {
+	if p.chosen || p.asking || p.closed {
 		return
 	}
-	p.asked = true
 	if dir := p.preferences.String(modelKey); dir != "" {
 		p.use(ModelChoice{Dir: dir})
 		return
 	}
+	p.asking = true
 	p.beside(func(ctx context.Context) {
 		choices, err := p.models(ctx)
 		p.post(func() {
+			p.asking = false
 			switch {
 			case err != nil:
 				p.log.Warn("listing the kept models", "err", err)
@@ -38,6 +40,17 @@ func (p *presenter) shownFirst() {
 			}
 		})
 	})
+}
+
+// offer takes a new model into use where there is none, and has what was dropped wait for it no longer.
+func (p *presenter) offer(dir string) {
+	if p.model != nil || p.opening != nil {
+		return
+	}
+	if !p.chosen && p.preferences.String(modelKey) != "" {
+		return // The model of the last time is in use; the tab was not looked at yet.
+	}
+	p.use(ModelChoice{Dir: dir})
 }
 
 // listModels gives the kept models to f, on the window's goroutine.
@@ -58,7 +71,7 @@ func (p *presenter) use(choice ModelChoice) {
 	if p.closed {
 		return
 	}
-	p.asked = true
+	p.chosen = true
 	if p.giveUp != nil {
 		p.giveUp()
 	}

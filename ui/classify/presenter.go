@@ -48,7 +48,8 @@ type presenter struct {
 	opening  *ModelChoice // The model that is being opened.
 	giveUp   context.CancelFunc
 	started  bool // Whether a model was ever opened, and TensorFlow started for it.
-	asked    bool // Whether the model of the last time was looked for.
+	chosen   bool // Whether a model was ever chosen, by the user or for want of another.
+	asking   bool // The kept models are being listed, to choose one.
 	fault    error
 	faultDir string
 

@@ -416,6 +416,60 @@ func TestNewestKeptModel(t *testing.T) {
 	}
 }
 
+// The tab is looked at before there is a model, and again when one was kept.
+func TestLooksAgainForAModel(t *testing.T) {
+	w := newWorld(t)
+	p := w.present()
+	p.shownFirst()
+	p.shownFirst() // While the first listing goes on.
+	w.until("nothing was found", func() bool { return !p.asking })
+	w.models = []ModelChoice{{Dir: writeModel(t, w.engine, "newest", flowers, nil), Title: "Newest"}}
+	p.shownFirst()
+	w.until("the model is open", func() bool { return p.model != nil })
+	if p.model.Title != "Newest" {
+		t.Errorf("the model is %q", p.model.Title)
+	}
+}
+
+// A photo is dropped before there is a model; then one is trained.
+func TestOffer(t *testing.T) {
+	w := newWorld(t)
+	p := w.present()
+	_, files := folder(t, 3)
+	p.drop(files)
+	w.until("the photos are listed", func() bool { return p.run == nil && len(p.waiting) == 3 && !p.asking })
+	first := writeModel(t, w.engine, "first", flowers, nil)
+	p.offer(first)
+	w.idle()
+	if p.model == nil || p.model.Dir != first || len(p.rows) != 3 || w.err != nil {
+		t.Fatalf("the model is %v, %d rows, error %v", p.model, len(p.rows), w.err)
+	}
+	p.offer(writeModel(t, w.engine, "second", flowers, nil))
+	if p.opening != nil {
+		t.Error("a new model took the place of one that is in use")
+	}
+}
+
+// The model of the last time stays in use, though the tab was not looked at yet.
+func TestOfferBesideTheModelOfTheLastTime(t *testing.T) {
+	w := newWorld(t)
+	w.prefs[modelKey] = writeModel(t, w.engine, "last", flowers, nil)
+	p := w.present()
+	p.offer(writeModel(t, w.engine, "new", flowers, nil))
+	if p.opening != nil {
+		t.Error("a new model took the place of the one of the last time")
+	}
+	w.prefs[modelKey] = t.TempDir() // It is gone.
+	p.shownFirst()
+	w.until("it is found missing", func() bool { return p.fault != nil })
+	fresh := writeModel(t, w.engine, "new", flowers, nil)
+	p.offer(fresh)
+	w.until("the model is open", func() bool { return p.model != nil })
+	if p.model.Dir != fresh || p.fault != nil {
+		t.Errorf("the model is %v, fault %v", p.model.ModelChoice, p.fault)
+	}
+}
+
 func TestModelsThatCannotBeUsed(t *testing.T) {
 	off := func(m *trained.Model) {
 		m.GoldenScores[0].Scores = []float32{0, 0, 0, 0, 1}

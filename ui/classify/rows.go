@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,11 +75,10 @@ func (p *presenter) sortBy(c column) {
 func (p *presenter) show(f filter) {
 	p.filter = f
 	p.arrange()
-	for path := range p.selected { // What is not seen must not be acted on.
-		if p.index(path) < 0 {
-			delete(p.selected, path)
-		}
-	}
+	maps.DeleteFunc(p.selected, func(path string, _ bool) bool { // What is not seen must not be acted on.
+		r := p.byPath[path]
+		return r == nil || !p.matches(r, f)
+	})
 	if p.index(p.current) < 0 {
 		p.current = ""
 		if len(p.shown) > 0 {

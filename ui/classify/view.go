@@ -46,7 +46,6 @@ type view struct {
 
 	modelTitle  *widget.Label
 	modelDetail *widget.RichText
-	modelBusy   *widget.Activity
 
 	stage  *stage
 	answer *answerPanel
@@ -80,13 +79,12 @@ func (v *view) content() fyne.CanvasObject {
 		return widgets.NewButton(tx.T(key), icon, do)
 	}
 
-	v.modelTitle, v.modelDetail, v.modelBusy = widget.NewLabel(""), newCaption(), widget.NewActivity()
+	v.modelTitle, v.modelDetail = widget.NewLabel(""), newCaption()
 	v.modelTitle.TextStyle.Bold = true
 	v.modelTitle.Truncation, v.modelDetail.Truncation = fyne.TextTruncateEllipsis, fyne.TextTruncateEllipsis
 	model := container.NewBorder(nil, nil,
 		container.NewHBox(container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(28), widget.NewIcon(theme.ComputerIcon())))),
-		container.NewHBox(container.NewCenter(v.modelBusy),
-			container.NewCenter(button("classify.model.choose", theme.MenuDropDownIcon(), v.chooseModel))),
+		container.NewCenter(button("classify.model.choose", theme.MenuDropDownIcon(), v.chooseModel)),
 		container.New(layout.NewCustomPaddedVBoxLayout(-10), v.modelTitle, v.modelDetail))
 
 	v.stage = newStage(v.Window)
@@ -200,14 +198,8 @@ func (v *view) shown() {
 	}
 }
 
-// hidden draws nothing any more, also not that something is awaited: that would have the window drawn all the time.
-func (v *view) hidden() {
-	v.seen = false
-	if v.modelBusy != nil && v.p.opening != nil {
-		v.modelBusy.Stop()
-		v.stale = true
-	}
-}
+// hidden draws nothing any more.
+func (v *view) hidden() { v.seen = false }
 
 // update shows the state of the presenter, or has it shown when the tab comes into sight.
 func (v *view) update() {
@@ -290,12 +282,9 @@ func (v *view) updateModel() {
 		facts = slices.DeleteFunc(facts, func(s string) bool { return s == "" })
 		detail = strings.Join(facts, "  ·  ")
 	}
-	v.modelBusy.Hidden = p.opening == nil
 	if p.opening != nil {
+		// Words are enough: what moves has the whole window drawn sixty times a second, while the processor is needed.
 		detail = v.openingSentence()
-		v.modelBusy.Start()
-	} else {
-		v.modelBusy.Stop()
 	}
 	setText(v.modelTitle, title)
 	setCaption(v.modelDetail, detail)
