@@ -442,7 +442,7 @@ func (f *Frame) close() {
 	f.closing = true
 	f.jobs.Cancel()
 	f.answers.Cancel()
-	f.status.say(f.tx.T("frame.close.wait"))
+	f.status.say(func() string { return f.tx.T("frame.close.wait") })
 	go func() { // It ends with the process at the latest: after it there is nobody left to wait.
 		f.jobs.Close()
 		f.answers.Close()

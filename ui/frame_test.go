@@ -32,13 +32,17 @@ import (
 	"kaika/ui/widgets"
 )
 
-// stillTrainer has base models and trains nothing.
-type stillTrainer struct{}
+// stillTrainer has base models and trains nothing, or what a test says.
+type stillTrainer struct{ o *opened }
 
 var errStill = errors.New("nothing is trained here")
 
-func (stillTrainer) Train(context.Context, retrain.Request, <-chan struct{}, func(train.Event)) (*train.Report, trained.BaseModel, error) {
-	return nil, trained.BaseModel{}, errStill
+func (s stillTrainer) Train(_ context.Context, r retrain.Request, _ <-chan struct{}, _ func(train.Event)) (*train.Report, trained.BaseModel, error) {
+	if s.o.train == nil {
+		return nil, trained.BaseModel{}, errStill
+	}
+	report, err := s.o.train(r)
+	return report, trained.BaseModel{Name: r.Base}, err
 }
 
 func (stillTrainer) Bases(context.Context) ([]retrain.Base, error) {
@@ -56,6 +60,8 @@ type opened struct {
 	t       *testing.T
 	queue   queue
 	example func(ctx context.Context, dir string, progress func(done, total int64)) error
+	train   func(r retrain.Request) (*train.Report, error) // Nil trains nothing.
+	models  chan string                                    // Folders of models that are to be opened.
 }
 
 func open(t *testing.T, settings memory) *opened {
@@ -67,10 +73,13 @@ func open(t *testing.T, settings memory) *opened {
 	dir := t.TempDir()
 	log := slog.New(slog.DiscardHandler)
 	thumbs := thumb.New(thumb.Params{Dir: filepath.Join(dir, "thumbnails"), Side: 64, MaxMemory: 1 << 20, MaxDisk: 1 << 20, Workers: 1, Log: log})
-	o := &opened{t: t, queue: make(queue, 10_000)}
+	o := &opened{t: t, queue: make(queue, 10_000), models: make(chan string, 10)}
 	frame, err := New(t.Context(), Params{
-		App: app, Dispatch: o.queue.dispatch, Log: log, Settings: settings, Version: "test", Trainer: stillTrainer{},
-		OpenModel:   func(context.Context, string) (*classify.Classifier, error) { return nil, trained.ErrNoModel },
+		App: app, Dispatch: o.queue.dispatch, Log: log, Settings: settings, Version: "test", Trainer: stillTrainer{o},
+		OpenModel: func(_ context.Context, dir string) (*classify.Classifier, error) {
+			o.models <- dir
+			return nil, trained.ErrNoModel
+		},
 		Experiments: &experiment.Store{Dir: filepath.Join(dir, "runs"), Log: log}, Thumbs: thumbs,
 		Secrets: secret.Open(filepath.Join(dir, "config")),
 		FetchExample: func(ctx context.Context, dir string, progress func(done, total int64)) error {

@@ -194,23 +194,6 @@ func TestShort(t *testing.T) {
 	}
 }
 
-func TestTimeLeft(t *testing.T) {
-	for _, test := range []struct {
-		spent       time.Duration
-		done, total int64
-		want        time.Duration
-	}{
-		{time.Second, 10, 100, 0}, // Too early to say.
-		{10 * time.Second, 10, 100, 90 * time.Second},
-		{10 * time.Second, 0, 100, 0},
-		{10 * time.Second, 100, 100, 0},
-	} {
-		if got := timeLeft(test.spent, test.done, test.total); got != test.want {
-			t.Errorf("%v for %d of %d leaves %v, want %v", test.spent, test.done, test.total, got, test.want)
-		}
-	}
-}
-
 func TestSavedSize(t *testing.T) {
 	for text, want := range map[string][2]float32{
 		"":                {firstWidth, firstHeight},

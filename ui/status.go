@@ -25,11 +25,11 @@ type status struct {
 	text     *widget.Label
 	progress *widget.ProgressBar
 	cancel   *widgets.Button
-	ended    string // What the last job came to, or what the frame says.
+	ended    func() string // What the last job came to, or what the frame says, in the language of the moment.
 }
 
 func newStatus(f *Frame) *status {
-	s := &status{f: f}
+	s := &status{f: f, ended: func() string { return "" }}
 	for _, r := range []*job.Runner{f.jobs, f.answers} {
 		s.unsubscribe = append(s.unsubscribe, r.Subscribe(s.changed))
 	}
@@ -45,10 +45,6 @@ func (s *status) Close() {
 
 // changed is called from the jobs' goroutines.
 func (s *status) changed(state job.State) {
-	ended := ""
-	if !state.Running {
-		ended = s.outcome(state)
-	}
 	s.mu.Lock()
 	again := s.pending && state.Running
 	s.pending = true
@@ -61,7 +57,7 @@ func (s *status) changed(state job.State) {
 		s.pending = false
 		s.mu.Unlock()
 		if !state.Running {
-			s.ended = ended
+			s.ended = func() string { return s.outcome(state) }
 		}
 		s.refresh()
 		s.f.askAgain()
@@ -81,7 +77,7 @@ func (s *status) build() fyne.CanvasObject {
 }
 
 // say shows words until the next job.
-func (s *status) say(words string) {
+func (s *status) say(words func() string) {
 	s.ended = words
 	s.refresh()
 }
@@ -92,14 +88,14 @@ func (s *status) refresh() {
 		state = s.f.answers.State()
 	}
 	if !state.Running || s.f.closing {
-		s.text.SetText(s.ended)
+		s.text.SetText(s.ended())
 		s.progress.Hide()
 		s.cancel.Hide()
 		return
 	}
 	s.text.SetText(s.words(state))
 	s.cancel.Show()
-	if state.Cancelling {
+	if state.Cancelling || state.Final {
 		s.cancel.Disable()
 	} else {
 		s.cancel.Enable()
@@ -175,18 +171,10 @@ func (s *status) words(state job.State) string {
 		done, total = tx.Bytes(state.Done), tx.Bytes(state.Total)
 	}
 	words = tx.T("frame.job.progress", "Job", words, "Done", done, "Total", total)
-	if left := timeLeft(time.Since(state.PhaseBegan), state.Done, state.Total); left > 0 {
+	if left, ok := state.Left(time.Since(state.PhaseBegan)); ok {
 		words = tx.T("frame.job.left", "Job", words, "Left", tx.Duration(left))
 	}
 	return words
-}
-
-// timeLeft guesses how long a phase goes on, from how long it took until now; 0 while that would be a wild guess.
-func timeLeft(spent time.Duration, done, total int64) time.Duration {
-	if done <= 0 || done >= total || spent < 2*time.Second {
-		return 0
-	}
-	return time.Duration(float64(spent) / float64(done) * float64(total-done))
 }
 
 // outcome tells how a job ended; what came of it stands in its tab.

@@ -35,6 +35,7 @@ func (f *Frame) makeTabs() {
 	f.retrain = retrain.New(retrain.Params{
 		Window: f.window, Texts: texts, Trainer: f.p.Trainer, Jobs: f.jobs, Store: f.p.Experiments, Preferences: preferences,
 		Thumbs: f.p.Thumbs, Dispatch: f.p.Dispatch, Log: f.p.Log,
+		Kept:       func(dir string) { f.classify.Offer(dir) },
 		ShowPhotos: f.showPhotos,
 		UseModel: func(dir string) {
 			f.Select(tabClassify)
@@ -82,6 +83,9 @@ func (f *Frame) showPhotos(paths []string, title string) {
 	if len(ids) == 0 {
 		widgets.ShowMessage(f.window, f.tx, title, f.tx.T("frame.photos.gone"))
 		return
+	}
+	if gone := len(paths) - len(ids); gone > 0 {
+		title = f.tx.N("frame.photos.some_gone", gone, "Title", title)
 	}
 	f.Select(tabReview)
 	f.review.Show(ids, title)

@@ -135,6 +135,7 @@ func (p *comparePage) show(box *fyne.Container, title, x string, runs []experime
 		// Differences of a few points are to be seen, so the axis begins at the next 10 % below them.
 		YMin: math.Max(0, math.Floor(10*least-0.2)/10), YMax: 1,
 	})
+	c.Focus = p.v.params.Window.Canvas().Focus
 	c.SetSeries(all)
 	box.Objects = []fyne.CanvasObject{c}
 	box.Show()

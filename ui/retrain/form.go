@@ -125,7 +125,7 @@ func (f *form) entry(key string) fyne.CanvasObject {
 	i := slices.IndexFunc(numbers, func(n number) bool { return n.key == key })
 	e := &entryField{number: numbers[i], hint: caption("")}
 	e.entry = widgets.NewEntry()
-	e.entry.SetText(e.number.text(&f.v.p.settings))
+	e.entry.SetText(f.v.p.text(e.number))
 	e.entry.OnChanged = func(text string) {
 		if !f.showing {
 			f.v.p.setNumber(key, text)

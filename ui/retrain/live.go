@@ -10,10 +10,10 @@ import (
 	"kaika/core/train"
 )
 
-// interval is the least time between two redraws that progress asks for.
+// interval is the least time between two looks at a dataset that changes.
 const interval = 100 * time.Millisecond
 
-// pulse turns as many wishes for a redraw as come into at most one an interval. It may be used from several goroutines.
+// pulse turns as many wishes as come into at most one an interval. It may be used from several goroutines.
 type pulse struct {
 	fire func() // Called from a timer's goroutine.
 
@@ -24,7 +24,7 @@ type pulse struct {
 	timer   *time.Timer
 }
 
-// beat wishes for a redraw.
+// beat wishes.
 func (p *pulse) beat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,17 +58,13 @@ type live struct {
 	kind string
 	stop chan struct{} // Closed to end the fit early.
 
-	mu         sync.Mutex
-	cancel     context.CancelFunc
-	cancelled  bool
-	stopping   bool
-	phase      string
-	phaseBegan time.Time
-	done       int64
-	total      int64
-	ready      int64 // Of done, what took no time, as it was known.
-	step       string
-	points     []train.Point // Only grows, and what is in it never changes: snapshots share it.
+	mu        sync.Mutex
+	cancel    context.CancelFunc
+	cancelled bool
+	stopping  bool
+	now       job.Progress
+	began     time.Time     // When the phase, or its part, began.
+	points    []train.Point // Only grows, and what is in it never changes: snapshots share it.
 }
 
 // begin gives the training's own context, which quit ends.
@@ -84,94 +80,68 @@ func (l *live) begin(ctx context.Context) (context.Context, context.CancelFunc) 
 }
 
 // quit stops it: during the fit, by ending that early; before, by ending everything. Nothing is stopped after the fit: the
-// model is about to be there. It tells whether this call did anything.
-func (l *live) quit() bool {
+// model is about to be there.
+func (l *live) quit() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopping || l.phase == string(train.Writing) {
-		return false
-	}
-	l.stopping = true
-	if l.phase == string(train.Training) {
+	switch {
+	case l.stopping || l.now.Final:
+	case l.now.Phase == string(train.Training):
+		l.stopping = true
 		close(l.stop)
-		return true
+	default:
+		l.stopping, l.cancelled = true, true
+		if l.cancel != nil {
+			l.cancel()
+		}
 	}
-	l.cancelled = true
-	if l.cancel != nil {
-		l.cancel()
-	}
-	return true
 }
 
-// advance takes progress, and gives it as that of the job.
-func (l *live) advance(phase string, done, total, ready int64) job.Progress {
+// advance takes progress, and gives it back to be reported.
+func (l *live) advance(p job.Progress) job.Progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.enter(phase)
-	l.done, l.total, l.ready = done, total, ready
-	return job.Progress{Phase: phase, Done: done, Total: total}
-}
-
-func (l *live) enter(phase string) {
-	if l.phase != phase {
-		l.phase, l.phaseBegan, l.done, l.total, l.ready, l.step = phase, time.Now(), 0, 0, 0, ""
+	if p.Phase != l.now.Phase || p.Part != l.now.Part {
+		l.began = time.Now()
 	}
+	l.now = p
+	return p
 }
 
 // observe takes an event of the training.
 func (l *live) observe(e train.Event) job.Progress {
+	p := job.Progress{Phase: string(e.Phase)}
 	switch e.Phase {
 	case train.Features, train.Views:
-		return l.advance(string(e.Phase), int64(e.Progress.Done), int64(e.Progress.Total), int64(e.Progress.Cached))
+		p.Done, p.Total, p.Ready = int64(e.Progress.Done), int64(e.Progress.Total), int64(e.Progress.Cached)
 	case train.Training:
 		if e.Point != nil {
 			l.mu.Lock()
 			l.points = append(l.points, *e.Point)
 			l.mu.Unlock()
-			return l.advance(string(e.Phase), int64(e.Point.Step), int64(e.Steps), 0)
+			p.Done, p.Total = int64(e.Point.Step), int64(e.Steps)
 		}
 	case train.Writing:
+		p.Final = true
 	}
-	return l.advance(string(e.Phase), 0, 0, 0)
-}
-
-// fetching takes the progress of a download.
-func (l *live) fetching(step string, done, total int64) job.Progress {
-	p := l.advance(PhaseFetching, done, total, 0)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.step != step {
-		l.step, l.phaseBegan = step, time.Now()
-	}
-	return p
+	return l.advance(p)
 }
 
 // progress is a snapshot of what goes on.
 type progress struct {
-	kind        string
-	phase       string // A phase of package train, PhaseStarting or PhaseFetching.
-	done, total int64  // Photos, steps or bytes; total is 0 while it is unknown.
-	left        time.Duration
-	leftKnown   bool // left is an estimate.
-	stopping    bool
-	points      []train.Point
-}
+	job.Progress
 
-// The least that an estimate of the time left is made from.
-const (
-	estimateAfter = time.Second
-	estimateFrom  = 3
-)
+	kind      string
+	left      time.Duration
+	leftKnown bool // left is an estimate.
+	stopping  bool
+	points    []train.Point
+}
 
 func (l *live) snapshot() progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := progress{
-		kind: l.kind, phase: l.phase, done: l.done, total: l.total, stopping: l.stopping, points: slices.Clip(l.points),
-	}
-	elapsed, worked := time.Since(l.phaseBegan), l.done-l.ready
-	if l.total > 0 && l.done < l.total && elapsed >= estimateAfter && worked >= estimateFrom {
-		p.left, p.leftKnown = time.Duration(float64(elapsed)/float64(worked)*float64(l.total-l.done)), true
-	}
+	p := progress{Progress: l.now, kind: l.kind, stopping: l.stopping, points: slices.Clip(l.points)}
+	p.left, p.leftKnown = l.now.Left(time.Since(l.began))
 	return p
 }

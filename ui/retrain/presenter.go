@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"kaika/core/curate"
@@ -50,6 +51,8 @@ type presenter struct {
 	redraw func(part)
 	failed func(sentence message, err error)
 
+	kept func(dir string) // Is told of each new model.
+
 	seen  bool        // The tab is at the front.
 	stale [parts]bool // What changed since it was seen last.
 
@@ -63,10 +66,12 @@ type presenter struct {
 	basesLoaded bool
 	settings    settings
 	wrong       map[string]message // What is wrong with what was typed, by the setting's key.
+	typed       map[string]string  // What that was.
 
-	live    *live // nil unless this tab has a job at work.
-	drawing *pulse
-	started bool // TensorFlow has been seen to work.
+	live    *live       // nil unless this tab has a job at work.
+	pending atomic.Bool // A redraw of its progress is on its way to the window.
+	forget  func()      // Ends the subscription to jobs.
+	started bool        // TensorFlow has been seen to work.
 	notice  message
 
 	result     *experiment.Run      // The run that is shown, with points and answers.
@@ -76,6 +81,7 @@ type presenter struct {
 	chosen     map[string]bool           // IDs of the runs that are chosen.
 	opened     map[string]experiment.Run // Those of them that were opened for their curves.
 	opening    map[string]bool
+	exports    int // Exports that go on.
 
 	ctx    context.Context // Of everything in the background; ends with close.
 	cancel context.CancelFunc
@@ -87,17 +93,34 @@ func newPresenter(p Params) *presenter {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &presenter{
 		trainer: p.Trainer, jobs: p.Jobs, store: p.Store, prefs: p.Preferences, dispatch: p.Dispatch, log: p.Log,
-		redraw: func(part) {}, failed: func(message, error) {},
-		settings: loadSettings(p.Preferences.String(preferencesKey)), wrong: map[string]message{},
+		redraw: func(part) {}, failed: func(message, error) {}, kept: func(string) {},
+		settings: loadSettings(p.Preferences.String(preferencesKey)), wrong: map[string]message{}, typed: map[string]string{},
 		chosen: map[string]bool{}, opened: map[string]experiment.Run{}, opening: map[string]bool{},
 		ctx: ctx, cancel: cancel, fitness: noDataset,
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	r.drawing = &pulse{fire: func() { r.later(func() { r.changed(progressPart) }) }}
+	if p.Kept != nil {
+		r.kept = p.Kept
+	}
 	r.counting = &pulse{fire: func() { r.later(r.count) }}
+	r.forget = p.Jobs.Subscribe(r.observe)
 	return r
+}
+
+// observe is called with the states of jobs, from their goroutines, at most ten times a second while one runs and at the
+// same moments as the window's status line.
+func (p *presenter) observe(s job.State) {
+	if s.Kind != JobTrain && s.Kind != JobFetch || !s.Running || p.pending.Swap(true) {
+		return // One is enough, however slow the window is.
+	}
+	p.later(func() {
+		p.pending.Store(false)
+		if p.live != nil {
+			p.changed(progressPart)
+		}
+	})
 }
 
 // close ends what goes on in the background and waits for it. A training is the job runner's to end.
@@ -109,7 +132,7 @@ func (p *presenter) close() {
 	if p.unsubscribe != nil {
 		p.unsubscribe()
 	}
-	p.drawing.end()
+	p.forget()
 	p.counting.end()
 	p.cancel()
 	p.work.Wait()
@@ -236,7 +259,7 @@ var variations = []string{"random_crop", "random_scale", "random_brightness", "r
 func (p *presenter) setNumber(key, text string) {
 	i := slices.IndexFunc(numbers, func(n number) bool { return n.key == key })
 	if problem, ok := numbers[i].set(&p.settings, text); !ok {
-		p.wrong[key] = problem
+		p.wrong[key], p.typed[key] = problem, text
 	} else {
 		delete(p.wrong, key)
 		if slices.Contains(variations, key) {
@@ -244,6 +267,14 @@ func (p *presenter) setNumber(key, text string) {
 		}
 	}
 	p.settled()
+}
+
+// text gives what the entry of a setting shows: what was typed stays while it is wrong, to be corrected.
+func (p *presenter) text(n number) string {
+	if _, wrong := p.wrong[n.key]; wrong {
+		return p.typed[n.key]
+	}
+	return n.text(&p.settings)
 }
 
 // setChoice takes a setting that is one of a few words.
@@ -372,7 +403,7 @@ func (p *presenter) start() {
 // begin starts a job of this tab's.
 func (p *presenter) begin(l *live, run func(ctx context.Context, report func(job.Progress)) error) {
 	p.live, p.notice = l, message{}
-	err := p.jobs.Start(l.kind, func(ctx context.Context, report func(job.Progress)) (err error) {
+	err := p.jobs.StartStoppable(l.kind, l.quit, func(ctx context.Context, report func(job.Progress)) (err error) {
 		ctx, cancel := l.begin(ctx)
 		defer cancel()
 		ended := false
@@ -409,11 +440,9 @@ func (p *presenter) train(
 			return err
 		}
 	}
-	report(l.advance(PhaseStarting, 0, 0, 0))
-	p.drawing.beat()
+	report(l.advance(job.Progress{Phase: PhaseStarting}))
 	result, network, err := p.trainer.Train(ctx, request, l.stop, func(e train.Event) {
 		report(l.observe(e))
-		p.drawing.beat()
 	})
 	if err != nil {
 		return err
@@ -434,11 +463,9 @@ type fetchError struct{ error }
 func (e fetchError) Unwrap() error { return e.error }
 
 func (p *presenter) fetch(ctx context.Context, l *live, name string, report func(job.Progress)) error {
-	report(l.advance(PhaseFetching, 0, 0, 0))
-	p.drawing.beat()
+	report(l.advance(job.Progress{Phase: PhaseFetching}))
 	err := p.trainer.FetchBase(ctx, name, func(step string, done, total int64) {
-		report(l.fetching(step, done, total))
-		p.drawing.beat()
+		report(l.advance(job.Progress{Phase: PhaseFetching, Part: step, Done: done, Total: total}))
 	})
 	if err != nil {
 		return fetchError{err}
@@ -449,14 +476,15 @@ func (p *presenter) fetch(ctx context.Context, l *live, name string, report func
 // trained takes the end of a training. A run with a report has a model, also where it could not be added to the list.
 func (p *presenter) trained(run experiment.Run, err error) {
 	progress := p.live.snapshot()
-	p.started = p.started || (progress.phase != "" && progress.phase != PhaseStarting && progress.phase != PhaseFetching)
+	p.started = p.started || (progress.Phase != "" && progress.Phase != PhaseStarting && progress.Phase != PhaseFetching)
 	p.ended()
 	if run.Report != nil {
 		p.show(run)
+		p.kept(run.Dir)
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		p.tell(stoppedWords(progress.phase))
+		p.tell(stoppedWords(progress.Phase))
 	case err != nil:
 		p.fail(failure(run, err), err)
 	case run.Report.Steps < run.Params.Steps && progress.stopping:
@@ -530,7 +558,7 @@ func (p *presenter) fetchBase() {
 			case err != nil:
 				p.fail(say("retrain.error.fetch"), err)
 			default:
-				p.tell(say("retrain.notice.fetched", "Title", base.Title))
+				p.tell(say("retrain.notice.fetched", "Title", baseName(base.Name)))
 			}
 			p.loadBases()
 		})
@@ -540,9 +568,11 @@ func (p *presenter) fetchBase() {
 
 // stop stops what this tab has at work.
 func (p *presenter) stop() {
-	if p.live != nil && p.live.quit() {
-		p.changed(progressPart)
+	if p.live == nil {
+		return
 	}
+	p.jobs.Cancel()
+	p.changed(progressPart)
 }
 
 // progress gives a snapshot of what is at work; ok is false when nothing is.

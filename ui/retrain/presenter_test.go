@@ -314,8 +314,8 @@ func TestManyPoints(t *testing.T) {
 				return report(4000), nil
 			}
 			b.p.start()
-			for range 50 { // The window draws every tenth of a second, all that waits.
-				time.Sleep(100 * time.Millisecond)
+			for range 500 { // The window draws all that waits, again and again.
+				time.Sleep(10 * time.Millisecond)
 				b.queue.drain()
 				if now, running := b.p.progress(); running {
 					for i, pt := range now.points {
@@ -410,8 +410,156 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestCancelledByTheWindow cancels the job from outside of the tab while it trains.
+// TestCancelledByTheWindow cancels the job from outside of the tab while it trains, and again when it is too late: this
+// does what the tab's own button does.
 func TestCancelledByTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.ready()
+		write1 := make(chan struct{})
+		b.trainer.train = func(ctx context.Context, r Request, stop <-chan struct{}, observe func(train.Event)) (*train.Report, error) {
+			pt := point(10)
+			observe(train.Event{Phase: train.Training, Point: &pt, Steps: 4000})
+			<-stop
+			<-write1
+			observe(train.Event{Phase: train.Writing})
+			<-write1
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			write(t, r.Params.OutputDir, []train.Point{pt}, labelCounts)
+			return report(10), nil
+		}
+		b.p.start()
+		b.settle()
+		clear(b.changes)
+		b.jobs.Cancel()
+		b.settle()
+		if now, running := b.p.progress(); !running || !now.stopping || b.changes[progressPart] == 0 || !b.jobs.State().Cancelling {
+			t.Errorf("the tab does not show that it stops: %+v, drawn %v", now, b.changes)
+		}
+		write1 <- struct{}{}
+		b.settle()
+		b.jobs.Cancel()
+		write1 <- struct{}{}
+		b.settle()
+		if b.p.live != nil || b.p.notice.key != "retrain.notice.stopped" || len(b.errors) > 0 || len(b.kept()) != 1 {
+			t.Errorf("notice %q, errors %v, kept %v", b.p.notice.key, b.errors, b.kept())
+		}
+		b.close()
+	})
+}
+
+// TestTooLateToStop stops a training that writes its model, by the tab and by the window.
+func TestTooLateToStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.ready()
+		on := make(chan struct{})
+		b.trainer.train = func(ctx context.Context, r Request, _ <-chan struct{}, observe func(train.Event)) (*train.Report, error) {
+			observe(train.Event{Phase: train.Writing})
+			<-on
+			write(t, r.Params.OutputDir, nil, labelCounts)
+			return report(4000), ctx.Err()
+		}
+		b.p.start()
+		b.settle()
+		b.p.stop()
+		b.jobs.Cancel()
+		if now, _ := b.p.progress(); now.stopping || b.jobs.State().Cancelling {
+			t.Errorf("it says that it stops: %+v", now)
+		}
+		close(on)
+		b.settle()
+		if b.p.notice.key != "retrain.notice.done" || len(b.kept()) != 1 {
+			t.Errorf("notice %q, kept %v", b.p.notice.key, b.kept())
+		}
+		b.close()
+	})
+}
+
+// TestOnePulse trains for a while: the tab is drawn at the moments at which the runner tells the window's status line.
+func TestOnePulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.ready()
+		var mu sync.Mutex
+		told, drawn := map[time.Time]bool{}, map[time.Time]bool{}
+		note := func(moments map[time.Time]bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			moments[time.Now()] = true
+		}
+		defer b.jobs.Subscribe(func(job.State) { note(told) })()
+		later := b.p.dispatch
+		b.p.dispatch = func(f func()) {
+			if b.jobs.State().Running { // What follows the end is no progress.
+				note(drawn)
+			}
+			later(f)
+		}
+		b.trainer.train = func(_ context.Context, _ Request, _ <-chan struct{}, observe func(train.Event)) (*train.Report, error) {
+			for step := range 3000 {
+				time.Sleep(time.Millisecond)
+				pt := point(step + 1)
+				observe(train.Event{Phase: train.Training, Point: &pt, Steps: 4000})
+			}
+			return nil, errStopped
+		}
+		b.p.start()
+		for range 400 {
+			time.Sleep(10 * time.Millisecond)
+			b.queue.drain()
+		}
+		b.settle()
+		mu.Lock()
+		defer mu.Unlock()
+		for moment := range drawn {
+			if !told[moment] {
+				t.Errorf("drawn %v after the beginning, when the status line was not", moment.Sub(b.jobs.State().Began))
+			}
+		}
+		if len(drawn) < 20 || len(drawn) > 36 {
+			t.Errorf("drawn at %d moments in three seconds", len(drawn))
+		}
+		b.close()
+	})
+}
+
+var errStopped = errors.New("stopped")
+
+// TestReady reports photos that were known, so that the status line estimates as the tab does.
+func TestReady(t *testing.T) {
+	l := &live{stop: make(chan struct{})}
+	p := l.observe(train.Event{Phase: train.Features, Progress: feature.Progress{Done: 140, Total: 200, Cached: 100}})
+	if p != (job.Progress{Phase: "features", Done: 140, Total: 200, Ready: 100}) {
+		t.Errorf("reported %+v", p)
+	}
+}
+
+// TestKept tells of a new model, and of none where there is none.
+func TestKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.ready()
+		var told []string
+		b.p.kept = func(dir string) { told = append(told, dir) }
+		b.p.start()
+		b.settle()
+		b.trainer.train = func(context.Context, Request, <-chan struct{}, func(train.Event)) (*train.Report, error) {
+			return nil, errStopped
+		}
+		b.p.start()
+		b.settle()
+		if len(told) != 1 || len(b.p.runs) != 1 || told[0] != b.p.runs[0].Dir {
+			t.Errorf("told of %q", told)
+		}
+		b.close()
+	})
+}
+
+// TestEndedByTheWindow closes the window while it trains.
+func TestEndedByTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.ready()
@@ -423,7 +571,7 @@ func TestCancelledByTheWindow(t *testing.T) {
 		}
 		b.p.start()
 		b.settle()
-		b.jobs.Cancel()
+		b.jobs.Close()
 		b.settle()
 		if b.p.live != nil || b.p.notice.key != "retrain.notice.cancelled" || len(b.errors) > 0 || len(b.kept()) > 0 {
 			t.Errorf("notice %q, errors %v, kept %v", b.p.notice.key, b.errors, b.kept())
@@ -660,7 +808,7 @@ func TestTimeLeft(t *testing.T) {
 		}
 		pt := point(1)
 		l.observe(train.Event{Phase: train.Training, Point: &pt, Steps: 100})
-		if p := l.snapshot(); p.leftKnown || p.done != 1 || p.total != 100 || p.phase != string(train.Training) {
+		if p := l.snapshot(); p.leftKnown || p.Done != 1 || p.Total != 100 || p.Phase != string(train.Training) {
 			t.Errorf("%+v", p)
 		}
 	})

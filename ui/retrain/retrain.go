@@ -60,7 +60,9 @@ type Preferences interface {
 
 // Jobs run one job of the window at a time; a *job.Runner does.
 type Jobs interface {
-	Start(kind string, run func(ctx context.Context, report func(job.Progress)) error) error
+	StartStoppable(kind string, stop func(), run func(ctx context.Context, report func(job.Progress)) error) error
+	Cancel()
+	Subscribe(f func(job.State)) (unsubscribe func())
 }
 
 // Kinds of the jobs that this tab starts, as they stand in job.State. The phases of a training are those of package train,
@@ -86,6 +88,7 @@ type Params struct {
 	Log         *slog.Logger // Nil for none.
 
 	// What other tabs do.
+	Kept        func(dir string)                   // Is told of each new model.
 	ShowPhotos  func(paths []string, title string) // Shows photos in Review.
 	UseModel    func(dir string)                   // Takes a model into use in Classify.
 	OpenFolder  func(dir string)                   // Shows a folder in the system's file manager.

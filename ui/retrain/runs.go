@@ -158,13 +158,17 @@ func (p *presenter) remove(ids []string) {
 
 // export copies a run's model into a folder. An empty one becomes the model; in any other it gets a folder of its own.
 func (p *presenter) export(r experiment.Run, folder string) {
+	p.exports++
+	p.tell(say("retrain.notice.exporting"))
 	p.background(func(ctx context.Context) func() {
 		to, err := placeFor(folder, filepath.Base(r.Dataset)+"-model")
 		if err == nil {
 			err = p.store.Export(ctx, r.ID, to)
 		}
 		return func() {
+			p.exports--
 			if err != nil {
+				p.tell(message{})
 				p.fail(say("retrain.error.export"), err)
 				return
 			}
@@ -203,6 +207,7 @@ func unused(folder, name, ending string) (string, error) {
 
 // save writes files into a folder under names that are new there.
 func (p *presenter) save(folder string, files []file) {
+	p.exports++
 	p.background(func(ctx context.Context) func() {
 		var written []string
 		var failed error
@@ -225,6 +230,7 @@ func (p *presenter) save(folder string, files []file) {
 			written = append(written, filepath.Base(path))
 		}
 		return func() {
+			p.exports--
 			if failed != nil {
 				p.fail(say("retrain.error.save"), failed)
 				return

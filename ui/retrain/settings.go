@@ -33,6 +33,7 @@ type (
 	share    float64 // 0 to 1, shown in percent.
 	byteSize int64
 	decimal  float64
+	baseName string // Of a base model, shown as its title.
 )
 
 // settings are what the user chooses.

@@ -20,13 +20,7 @@ func New(p Params) *Tab {
 
 // Content builds the tab's widgets anew, in the language of the moment. What the tab holds stays, also while it trains.
 func (t *Tab) Content() fyne.CanvasObject {
-	if t.view != nil {
-		t.view.endless.Stop() // Nobody sees it any more.
-	}
 	t.view = newView(t.params, t.p)
-	if !t.p.seen {
-		t.Hidden()
-	}
 	return t.view.content
 }
 
@@ -43,11 +37,14 @@ func (t *Tab) SetLibrary(l *curate.Library) {
 func (t *Tab) Shown() { t.p.shown() }
 
 // Hidden tells the tab that it is not seen any more: it draws nothing until it is.
-func (t *Tab) Hidden() {
-	t.p.hidden()
-	if t.view != nil {
-		t.view.endless.Stop() // It would have the window drawn sixty times a second.
+func (t *Tab) Hidden() { t.p.hidden() }
+
+// Busy tells of work that is no job and that closing the window would break off, in a sentence about what becomes of it.
+func (t *Tab) Busy() (what string, ok bool) {
+	if t.p.exports == 0 {
+		return "", false
 	}
+	return t.params.Texts().T("retrain.close"), true
 }
 
 // Close ends what the tab has in the background and waits for it. A training is ended by the runner of the jobs, which is

@@ -28,14 +28,13 @@ type view struct {
 	left     *fyne.Container // The settings, and below them the controls.
 	controls *fyne.Container
 
-	form    *form
-	start   *widgets.Button
-	stop    *widgets.Button
-	why     *warning // Why nothing can be started.
-	notice  *widgets.Text
-	phase   *widgets.Text
-	bar     *widget.ProgressBar
-	endless *widget.ProgressBarInfinite
+	form   *form
+	start  *widgets.Button
+	stop   *widgets.Button
+	why    *warning // Why nothing can be started.
+	notice *widgets.Text
+	phase  *widgets.Text
+	bar    *widget.ProgressBar
 
 	pages    *widgets.Pages
 	curves   *curvesPage
@@ -80,6 +79,8 @@ func (v *view) words(m message) string {
 			pairs[i] = v.tx.Bytes(int64(value))
 		case decimal:
 			pairs[i] = v.decimal(float64(value))
+		case baseName:
+			pairs[i] = v.baseTitle(string(value))
 		case int:
 			pairs[i] = v.tx.Number(value)
 		default:
@@ -105,9 +106,8 @@ func (v *view) newControls() *fyne.Container {
 	v.start.Importance = widget.HighImportance
 	v.stop = widgets.NewButton(v.tx.T("retrain.stop"), theme.MediaStopIcon(), v.p.stop)
 	v.why, v.notice, v.phase = newWarning(), widgets.NewText(""), widgets.NewText("")
-	v.bar, v.endless = widgets.NewProgressBar(), widget.NewProgressBarInfinite()
-	v.endless.Stop()
-	return container.NewVBox(widget.NewSeparator(), v.notice, v.phase, v.bar, v.endless, v.why.box, v.start, v.stop)
+	v.bar = widgets.NewProgressBar()
+	return container.NewVBox(widget.NewSeparator(), v.notice, v.phase, v.bar, v.why.box, v.start, v.stop)
 }
 
 // warning is a sentence with a sign; without a sentence there is no sign.
@@ -257,29 +257,21 @@ func (v *view) showProgress() {
 	if !running {
 		setText(v.phase, "")
 		v.bar.Hide()
-		v.endless.Stop()
-		v.endless.Hide()
 		return
 	}
 	setText(v.phase, v.phaseWords(now))
-	if now.stopping || now.phase == string(train.Writing) {
+	if now.stopping || now.Final {
 		v.stop.Disable()
 	} else {
 		v.stop.Enable()
 	}
-	if now.total > 0 {
-		v.bar.Max = float64(now.total)
-		v.bar.SetValue(float64(min(now.done, now.total)))
-		v.bar.Show()
-		v.endless.Stop()
-		v.endless.Hide()
+	if now.Total <= 0 {
+		v.bar.Hide() // Words are enough, see the status line.
 		return
 	}
-	v.bar.Hide()
-	if v.endless.Hidden || !v.endless.Running() {
-		v.endless.Show()
-		v.endless.Start()
-	}
+	v.bar.Max = float64(now.Total)
+	v.bar.SetValue(float64(min(now.Done, now.Total)))
+	v.bar.Show()
 }
 
 // arrange lays the controls out anew after some of them came or went.
@@ -292,18 +284,18 @@ func (v *view) arrange() {
 // phaseWords tells what is being done, how far it is and how long it will take.
 func (v *view) phaseWords(now progress) string {
 	if now.stopping {
-		if now.phase == string(train.Training) {
+		if now.Phase == string(train.Training) {
 			return v.tx.T("retrain.phase.ending")
 		}
 		return v.tx.T("retrain.phase.stopping")
 	}
-	done, total := v.tx.Number(int(now.done)), v.tx.Number(int(now.total))
+	done, total := v.tx.Number(int(now.Done)), v.tx.Number(int(now.Total))
 	var words string
-	switch now.phase {
+	switch now.Phase {
 	case PhaseFetching:
 		words = v.tx.T("retrain.phase.fetching")
-		if now.total > 0 {
-			words = v.tx.T("retrain.phase.fetching.of", "Done", v.tx.Bytes(now.done), "Total", v.tx.Bytes(now.total))
+		if now.Total > 0 {
+			words = v.tx.T("retrain.phase.fetching.of", "Done", v.tx.Bytes(now.Done), "Total", v.tx.Bytes(now.Total))
 		}
 	case string(train.Features):
 		words = v.tx.T("retrain.phase.features", "Done", done, "Total", total)

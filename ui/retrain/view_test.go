@@ -910,8 +910,8 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestHiddenBarStands has the endless bar stand while the tab is not seen.
-func TestHiddenBarStands(t *testing.T) {
+// TestNothingMoves looks at the tab while nobody knows how much there is to do: words say so, and nothing moves.
+func TestNothingMoves(t *testing.T) {
 	s := newStage(t)
 	s.ready()
 	end := make(chan struct{})
@@ -920,19 +920,75 @@ func TestHiddenBarStands(t *testing.T) {
 		return nil, errors.New("ended")
 	}
 	test.Tap(s.tab.view.start)
-	s.until("it begins", func() bool { return s.tab.view.endless.Running() })
-	s.tab.Hidden()
-	if s.tab.view.endless.Running() {
-		t.Error("the bar moves out of sight")
-	}
-	s.window.SetContent(s.tab.Content()) // As a change of language does.
-	if s.tab.view.endless.Running() {
-		t.Error("a new bar moves out of sight")
-	}
-	s.tab.Shown()
-	if !s.tab.view.endless.Running() {
-		t.Error("the bar stands still in sight")
+	s.until("it begins", func() bool { return s.says("Starting TensorFlow") })
+	if s.tab.view.bar.Visible() || len(objects[*widget.ProgressBarInfinite](s.window.Content())) > 0 {
+		t.Error("a bar is shown though nobody knows how far it is")
 	}
 	close(end)
 	s.until("it has ended", func() bool { return s.p.live == nil })
+}
+
+// TestWrongEntrySurvivesTheLanguage changes the language while something wrong is typed.
+func TestWrongEntrySurvivesTheLanguage(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	s.tab.view.form.entries["how_many_training_steps"].entry.SetText("many")
+	if !s.tab.view.start.Disabled() {
+		t.Fatal("it can be started with a wrong setting")
+	}
+	s.load("ja")
+	s.window.SetContent(s.tab.Content())
+	e := s.tab.view.form.entries["how_many_training_steps"]
+	if e.entry.Text != "many" || e.hint.Importance != widget.DangerImportance || !s.tab.view.start.Disabled() {
+		t.Errorf("the entry shows %q, its line is %v %q", e.entry.Text, e.hint.Importance, e.hint.Text)
+	}
+	e.entry.SetText("500")
+	if s.tab.view.start.Disabled() || s.p.settings.Params.Steps != 500 {
+		t.Errorf("after it was put right there are %d steps, and it can be started: %v", s.p.settings.Params.Steps, !s.tab.view.start.Disabled())
+	}
+}
+
+// TestFetchedInJapanese names the base model that was fetched in the language of the moment.
+func TestFetchedInJapanese(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	s.trainer.fetch = func(context.Context, string, func(string, int64, int64)) error { return nil }
+	s.p.setBase("mobilenet_1.0_224")
+	s.p.fetchBase()
+	s.until("it is fetched", func() bool { return s.p.notice.key == "retrain.notice.fetched" })
+	s.load("ja")
+	s.window.SetContent(s.tab.Content())
+	want := s.tx.T("retrain.notice.fetched", "Title", s.tab.view.baseTitle("mobilenet_1.0_224"))
+	if !s.says(want) {
+		t.Errorf("it does not say %q", want)
+	}
+	if title := s.tab.view.words(say("retrain.notice.fetched", "Title", baseName("efficientnet_lite0"))); !strings.Contains(title, widgets.BaseTitle(s.tx, "efficientnet_lite0", "")) {
+		t.Errorf("the title is that of another language: %q", title)
+	}
+}
+
+// TestComparedByNumbersTakesTheFocus clicks the charts of accuracy by photos and steps, whose values the keyboard then tells.
+func TestComparedByNumbersTakesTheFocus(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	for _, steps := range []string{"500", "1000"} {
+		s.p.setNumber("how_many_training_steps", steps)
+		s.train()
+	}
+	for _, r := range s.p.runs {
+		s.p.choose(r.ID, true)
+	}
+	s.until("they are compared", func() bool { return s.tab.view.compare.bySteps != nil })
+	s.tab.view.pages.choose(s.tab.view.compare.page)
+	focused := false
+	for _, o := range objects[interface {
+		fyne.Tappable
+		fyne.Focusable
+	}](s.tab.view.compare.bySteps) { // The plot, and the entries of the legend.
+		test.Tap(o)
+		focused = focused || s.window.Canvas().Focused() == fyne.Focusable(o)
+	}
+	if !focused {
+		t.Error("a click on the chart gives it no focus")
+	}
 }
