@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -523,6 +524,12 @@ func TestTenThousandRows(t *testing.T) {
 	began := time.Now()
 	s.p.selectAll()
 	t.Logf("all selected and shown in %v", time.Since(began))
+	began = time.Now()
+	s.p.show(filter{kind: failedRows})
+	t.Logf("filtered and shown in %v", time.Since(began))
+	if n := len(s.p.selected); n != 100 {
+		t.Errorf("of the rows that are shown, %d are selected", n)
+	}
 }
 
 // Each text that the code asks for is there in each language, and no other.
@@ -590,6 +597,65 @@ func TestPickerIsWideEnough(t *testing.T) {
 	endless := picker{options: []option{{text: strings.Repeat("flower ", 100)}}}
 	if few.width() != leastWidth || endless.width() != mostWidth || many.width() <= leastWidth {
 		t.Errorf("widths %v, %v, %v", few.width(), many.width(), endless.width())
+	}
+}
+
+// Nothing moves while a model is opened or an answer awaited: what moves has the whole window drawn all the time.
+func TestNothingMoves(t *testing.T) {
+	s := newScreen(t)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	s.engine.before = func(context.Context, int) error {
+		began <- struct{}{}
+		<-goOn
+		return nil
+	}
+	moves := func() bool {
+		for _, o := range test.LaidOutObjects(s.win.Content()) {
+			switch o.(type) {
+			case *widget.Activity, *widget.ProgressBarInfinite:
+				return true
+			}
+		}
+		return false
+	}
+	s.tab.Drop([]string{write(t, picturetest.JPEG(1, 1, 20, 20), t.TempDir(), "a.jpg")})
+	s.tab.UseModel(writeModel(t, s.engine, "flowers", flowers, nil))
+	<-began
+	if s.p.opening == nil || s.v.modelDetail.String() != "Starting TensorFlow and checking the model “flowers”…" || moves() {
+		t.Errorf("while a model is opened the tab says %q, and moves: %v", s.v.modelDetail.String(), moves())
+	}
+	s.engine.before = nil
+	close(goOn)
+	s.idle()
+}
+
+// Closing the window while photos are put into the dataset is worth a question.
+func TestBusy(t *testing.T) {
+	s := newScreen(t)
+	s.model()
+	_, files := folder(t, 2)
+	s.tab.Drop(files)
+	s.idle()
+	l := newLibrary("rose")
+	adding, goOn := make(chan struct{}, 2), make(chan struct{})
+	l.before = func() {
+		adding <- struct{}{}
+		<-goOn
+	}
+	s.tab.SetLibrary(l)
+	if what, busy := s.tab.Busy(); busy {
+		t.Errorf("busy with nothing: %q", what)
+	}
+	s.p.selectAll()
+	s.p.really("rose")
+	<-adding
+	if what, busy := s.tab.Busy(); !busy || !strings.Contains(what, "still being put into the dataset") {
+		t.Errorf("busy: %v, %q", busy, what)
+	}
+	close(goOn)
+	s.idle()
+	if what, busy := s.tab.Busy(); busy {
+		t.Errorf("still busy: %q", what)
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"kaika/core/thumb"
 	"kaika/core/train"
 	"kaika/core/trained"
+	"kaika/ui/i18n"
 )
 
 // queue runs on the test's goroutine what is meant for the window's.
@@ -812,6 +813,38 @@ func TestTimeLeft(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	})
+}
+
+// TestBusyWithAnExport exports curves: closing the window meanwhile is worth a question.
+func TestBusyWithAnExport(t *testing.T) {
+	b := newBench(t)
+	tx, err := i18n.Load("en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := &Tab{p: b.p, params: Params{Texts: func() *i18n.Texts { return tx }}}
+	on := make(chan struct{})
+	b.p.save(t.TempDir(), []file{{"curves", ".csv", func() ([]byte, error) { <-on; return nil, nil }}})
+	if what, busy := tab.Busy(); !busy || !strings.Contains(what, "still being exported") {
+		t.Errorf("busy: %v, %q", busy, what)
+	}
+	close(on)
+	b.p.work.Wait()
+	b.queue.drain()
+	if what, busy := tab.Busy(); busy || b.p.notice.key != "retrain.notice.saved" {
+		t.Errorf("busy: %v, %q; notice %q", busy, what, b.p.notice.key)
+	}
+	b.p.export(experiment.Run{ID: "none", Dataset: "/x"}, t.TempDir())
+	if _, busy := tab.Busy(); !busy || b.p.notice.key != "retrain.notice.exporting" {
+		t.Errorf("a model is copied; busy: %v, notice %q", busy, b.p.notice.key)
+	}
+	b.p.work.Wait()
+	b.queue.drain()
+	if _, busy := tab.Busy(); busy || b.p.notice.key != "" || len(b.errors) != 1 {
+		t.Errorf("after a failure, busy: %v, notice %q, errors %v", busy, b.p.notice.key, b.errors)
+	}
+	b.jobs.Close()
+	b.p.close()
 }
 
 // TestClose closes the tab while it trains, and with work waiting for the window.
