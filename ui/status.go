@@ -157,7 +157,7 @@ func (s *status) phase(phase string) string {
 func (s *status) words(state job.State) string {
 	tx := s.f.tx
 	words := s.title(state.Kind)
-	if state.Cancelling {
+	if state.Cancelling && !state.Final {
 		return tx.T("frame.job.cancelling", "Job", words)
 	}
 	if phase := s.phase(state.Phase); phase != "" {

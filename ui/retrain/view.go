@@ -50,7 +50,7 @@ func newView(params Params, p *presenter) *view {
 	v.curves, v.result, v.mistakes, v.runs, v.compare = newCurvesPage(v), newResultPage(v), newMistakesPage(v), newRunsPage(v), newComparePage(v)
 	v.pages = widgets.NewPages(v.curves.page, v.result.page, v.mistakes.page, v.runs.page, v.compare.page)
 	v.controls = v.newControls()
-	v.left = container.NewBorder(nil, v.controls, nil, nil, v.form.scroll)
+	v.left = container.New(footed{}, v.form.scroll, v.controls)
 	v.panes = container.NewHSplit(v.left, container.NewPadded(v.pages.Content))
 	v.panes.Offset = 0.36
 	v.content = container.NewStack(v.panes)
@@ -283,7 +283,7 @@ func (v *view) arrange() {
 
 // phaseWords tells what is being done, how far it is and how long it will take.
 func (v *view) phaseWords(now progress) string {
-	if now.stopping {
+	if now.stopping && !now.Final {
 		if now.Phase == string(train.Training) {
 			return v.tx.T("retrain.phase.ending")
 		}
@@ -446,6 +446,23 @@ func (a *atLeast) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	for _, o := range objects {
 		o.Resize(size)
 	}
+}
+
+// footed lays one object out above another, which gets the height that its texts need at the width that there is.
+type footed struct{}
+
+func (footed) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	body, foot := objects[0].MinSize(), objects[1].MinSize()
+	return fyne.NewSize(max(body.Width, foot.Width), body.Height+theme.Padding()+foot.Height)
+}
+
+func (footed) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	body, foot := objects[0], objects[1]
+	foot.Resize(fyne.NewSize(size.Width, foot.Size().Height)) // Only now its texts know how high they are.
+	height := foot.MinSize().Height
+	foot.Resize(fyne.NewSize(size.Width, height))
+	foot.Move(fyne.NewPos(0, size.Height-height))
+	body.Resize(fyne.NewSize(size.Width, size.Height-height-theme.Padding()))
 }
 
 // beside lays two objects out beside each other where there is room, otherwise below each other.

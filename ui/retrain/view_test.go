@@ -928,6 +928,52 @@ func TestNothingMoves(t *testing.T) {
 	s.until("it has ended", func() bool { return s.p.live == nil })
 }
 
+// TestControlsFit changes the language and the width while the tab says more than fits into a line.
+func TestControlsFit(t *testing.T) {
+	s := newStage(t)
+	s.ready()
+	on := make(chan struct{})
+	s.trainer.train = func(ctx context.Context, _ Request, stop <-chan struct{}, observe func(train.Event)) (*train.Report, error) {
+		pt := point(10)
+		observe(train.Event{Phase: train.Training, Point: &pt, Steps: 4000})
+		<-stop
+		for range 2 {
+			select {
+			case <-on:
+			case <-ctx.Done():
+			}
+			observe(train.Event{Phase: train.Writing})
+		}
+		return nil, errors.New("ended")
+	}
+	test.Tap(s.tab.view.start)
+	fits := func(when string) {
+		t.Helper()
+		v := s.tab.view
+		if bottom, top := v.phase.Position().Y+v.phase.MinSize().Height, v.stop.Position().Y; bottom > top+1 {
+			t.Errorf("%s: the words reach down to %v, and Stop begins at %v", when, bottom, top)
+		}
+		if bottom, room := v.controls.Position().Y+v.controls.MinSize().Height, v.left.Size().Height; bottom > room+1 {
+			t.Errorf("%s: the controls reach down to %v of %v", when, bottom, room)
+		}
+	}
+	s.until("it trains", func() bool { now, _ := s.p.progress(); return now.Total > 0 })
+	s.p.stop()
+	for _, language := range []string{"ja", "en"} {
+		s.load(language)
+		s.window.SetContent(s.tab.Content())
+		fits(language)
+		s.window.Resize(fyne.NewSize(660, 480))
+		fits(language + ", narrow")
+		s.window.Resize(fyne.NewSize(800, 480))
+		fits(language + ", wide")
+	}
+	on <- struct{}{}
+	s.until("it writes", func() bool { now, _ := s.p.progress(); return now.Final && s.says("testing, and writing") })
+	on <- struct{}{}
+	s.until("it has ended", func() bool { return s.p.live == nil })
+}
+
 // TestWrongEntrySurvivesTheLanguage changes the language while something wrong is typed.
 func TestWrongEntrySurvivesTheLanguage(t *testing.T) {
 	s := newStage(t)
