@@ -43,6 +43,7 @@ func TestRunner(t *testing.T) {
 			t.Errorf("a second job at once gives %v, want ErrBusy", err)
 		}
 		r.work.Wait()
+		synctest.Wait() // The last progress may be told beside the end.
 
 		first, last := told.states[0], told.states[len(told.states)-1]
 		if first.Kind != "count" || !first.Running {
