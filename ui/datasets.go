@@ -225,7 +225,7 @@ func (f *Frame) dropped(uris []fyne.URI) {
 func (f *Frame) take(d dropped) {
 	if f.window.Canvas().Overlays().Top() != nil {
 		// What is asked there comes first: nothing may change behind it.
-		f.status.say(f.tx.T("frame.drop.later"))
+		f.status.say(func() string { return f.tx.T("frame.drop.later") })
 		return
 	}
 	classifying := f.selected() == tabClassify

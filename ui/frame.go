@@ -157,7 +157,7 @@ func (f *Frame) reopen() {
 		case there:
 			f.p.Dispatch(func() { f.session.Open(dir) })
 		case dir != "": // On a drive, perhaps, that will be there again.
-			f.p.Dispatch(func() { f.status.say(f.tx.T("frame.open.gone", "Folder", dir)) })
+			f.p.Dispatch(func() { f.status.say(func() string { return f.tx.T("frame.open.gone", "Folder", dir) }) })
 		}
 	})
 }

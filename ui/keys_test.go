@@ -15,7 +15,7 @@ import (
 // photos of Review take it.
 func TestKeysOfNobody(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabReview})
 	canvas := o.window.Canvas()
 	sees := func(text string) {
 		t.Helper()
@@ -93,7 +93,7 @@ func TestKeysOfNobody(t *testing.T) {
 // TestHelpFits shows the shortcuts in the smallest window: all of it can be scrolled to, and nothing is cut off.
 func TestHelpFits(t *testing.T) {
 	for _, language := range []string{"en", "ja"} {
-		o := open(t, map[string]string{prefLanguage: language})
+		o := open(t, memory{prefLanguage: language})
 		o.window.Resize(fyne.NewSize(800, 600))
 		o.showHelp()
 		for _, s := range scrolls(o.window.Canvas().Overlays().Top()) {

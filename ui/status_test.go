@@ -19,7 +19,7 @@ import (
 // TestStatusStops stops a training by the status line, which does it as the training itself would, and not once it writes
 // its model.
 func TestStatusStops(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	stop, on, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	err := o.jobs.StartStoppable(retrain.JobTrain, func() { close(stop) }, func(ctx context.Context, report func(job.Progress)) error {
 		report(job.Progress{Phase: "training", Done: 10, Total: 100})
@@ -59,7 +59,7 @@ func TestStatusStops(t *testing.T) {
 
 // TestStatusSpeaks changes the language after a job has ended.
 func TestStatusSpeaks(t *testing.T) {
-	o := open(t, map[string]string{prefLanguage: "en"})
+	o := open(t, memory{prefLanguage: "en"})
 	err := o.jobs.Start("collect", func(context.Context, func(job.Progress)) error { return errors.New("no network") })
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestStatusSpeaks(t *testing.T) {
 // TestTrainedModelIsTaken looks at Classify before there is a model, and trains one.
 func TestTrainedModelIsTaken(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabClassify})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabClassify})
 	o.train = func(r retrain.Request) (*train.Report, error) {
 		model, err := json.Marshal(trained.Model{Format: trained.Format, Dataset: trained.Dataset{Labels: map[string]int{"rose": 3, "tulip": 3}}})
 		if err != nil {
@@ -104,7 +104,7 @@ func TestTrainedModelIsTaken(t *testing.T) {
 // TestPhotosGone shows photos of which some were deleted since.
 func TestPhotosGone(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
-	o := open(t, map[string]string{prefLanguage: "en", prefDataset: dir, prefTab: tabRetrain})
+	o := open(t, memory{prefLanguage: "en", prefDataset: dir, prefTab: tabRetrain})
 	o.until("the dataset is open", func() bool { return o.session.library != nil })
 	photos, err := filepath.Glob(filepath.Join(dir, "rose", "*"))
 	if err != nil || len(photos) != 3 {

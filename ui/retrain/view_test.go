@@ -1025,7 +1025,7 @@ func TestComparedByNumbersTakesTheFocus(t *testing.T) {
 		s.p.choose(r.ID, true)
 	}
 	s.until("they are compared", func() bool { return s.tab.view.compare.bySteps != nil })
-	s.tab.view.pages.choose(s.tab.view.compare.page)
+	s.tab.view.pages.Choose(s.tab.view.compare.page)
 	focused := false
 	for _, o := range objects[interface {
 		fyne.Tappable
