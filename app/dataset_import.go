@@ -21,8 +21,9 @@ func newDatasetImport(e *environment) *cobra.Command {
 		Use:   "import FILE|FOLDER --dataset FOLDER",
 		Short: "Bring the photos of an archive or a folder into a dataset",
 		Long: `Brings the photos of a tar, tar.gz or zip file, or of a folder, into a dataset. Its
-label folders may lie at any depth. A new dataset is there with all its photos or
-not at all; photos are added to one that is there as one step that can be undone.
+label folders may lie at any depth. All of them come or none: a dataset that is
+there is as it was before if an import is stopped, and a whole one is one step that
+can be undone.
 Photos that are there already are left out, and bad files are listed. Where the
 photos came from is taken over.`,
 		Args: arguments("archive or folder to import"),
@@ -44,7 +45,7 @@ photos came from is taken over.`,
 			e.terminal.clear()
 			switch {
 			case err != nil:
-				return e.stopped(ctx, "A new dataset was not made; what came into one that was there stays, and the same command goes on from there", err)
+				return e.stopped(ctx, "Nothing was imported: a new dataset was not made, and one that was there is as it was before", err)
 			case asJSON:
 				return e.printJSON(imported)
 			}

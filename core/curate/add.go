@@ -165,6 +165,12 @@ func (l *Library) place(ctx context.Context, a Addition, e entry, temp string) (
 	l.mu.Lock()
 	l.index.put(kept)
 	l.mu.Unlock()
+	if g := l.together[a.Batch]; g != nil {
+		g.photos = append(g.photos, kept.id)
+		if made == nil {
+			g.folders = append(g.folders, a.Label)
+		}
+	}
 	s.items = append(s.items, item{op: moveFileOp, photo: kept.id, from: trashDir + "/" + rel, to: rel, state: inEffect})
 	l.noteAdded(ctx, s, kept, a)
 	return kept, nil

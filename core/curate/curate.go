@@ -9,6 +9,7 @@
 //	.kaika/trash/         deleted photos, each below a folder with the name of its label
 //	.kaika/tmp/           photos that are being written
 //	.kaika/lock           is locked while a process changes the dataset
+//	.kaika/unfinished-*   stands for photos that come in together, such as of an import, and is locked until all are there
 //
 // The catalog may be deleted at any time; it is made anew from the rest, and only the steps to undo are lost. Nothing is
 // written, and .kaika is not made, before something has to be.

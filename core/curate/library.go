@@ -43,6 +43,8 @@ type Library struct {
 	next    ID
 	former  map[string]*entry // By path, the photos that were known before a catalog was taken over.
 
+	together map[string]*gathering // By batch, what came in until now of photos that are to come together.
+
 	mu         sync.RWMutex // Guards what follows; only who has the turn changes it.
 	sorting    sync.Mutex   // Guards the index's order of photos among those who read.
 	index      *index
@@ -79,6 +81,7 @@ func open(ctx context.Context, dir string, o Options) (*Library, error) {
 		closed:      make(chan struct{}),
 		index:       newIndex(abs),
 		alias:       map[ID]ID{},
+		together:    map[string]*gathering{},
 		subscribers: map[*func(Change)]bool{},
 		stale:       true,
 		// Two processes that open a dataset without a catalog give out different IDs, so that none of one can ever be taken
@@ -364,6 +367,9 @@ func (l *Library) synchronize(ctx context.Context, path string) error {
 		return err
 	}
 	l.keepAliases()
+	if opened {
+		l.takeBackUnfinished(context.WithoutCancel(ctx))
+	}
 	l.findSteps(ctx)
 	return nil
 }

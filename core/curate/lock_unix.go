@@ -24,3 +24,7 @@ func tryLock(f *os.File) (bool, error) {
 		}
 	}
 }
+
+// claim takes the lock on f, which ends when f is closed or the process dies. Unlike tryLock it says false also where there are
+// no locks: whether another process lives cannot be said then.
+func claim(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }

@@ -227,7 +227,7 @@ func (i *imports) problem(err error, file, name string) error {
 	case errors.Is(err, context.Canceled):
 		return &problem{
 			status: http.StatusConflict, code: "cancelled", err: err,
-			sentence: "the import was cancelled. What came into a dataset that was there before stays; the same archive again brings the rest",
+			sentence: "the import was cancelled, and nothing of it came in: send the archive again to have it",
 		}
 	case errors.Is(err, dataset.ErrLabelName):
 		return refused(http.StatusBadRequest, "bad_label")

@@ -60,8 +60,9 @@ const maxRefused = 1000
 // Import brings the photos of a tar, tar.gz or zip file, or of a folder, into the dataset in the folder dir. Its label folders
 // may lie at any one depth. Where the photos came from is taken over, if the list of sources is with them.
 //
-// If dir is missing or empty, the dataset is there at the end with all its photos, or not at all. Photos come into one that is
-// there one by one, all as one step for Undo, and what has come stays.
+// All photos come or none: if dir is missing or empty, the dataset is not there after an error, and one that is there is as it
+// was before. There the photos come one by one, all as one step for Undo, and are taken back after an error; if the process dies,
+// by whoever opens the dataset next.
 //
 // Nothing is written before all labels are known to be possible: else the error is [dataset.ErrLabelName] or
 // [dataset.ErrLabelClash]. It is collect.ErrArchive for an archive that cannot be used, ErrNoPhotos, ErrNoDataset, or the
@@ -216,7 +217,7 @@ func (i *importer) make(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	staged := newFresh(stage)
-	if err := i.fill(ctx, staged); err != nil {
+	if err := i.fill(ctx, staged, ""); err != nil {
 		return err
 	}
 	if i.report.Added == 0 {
@@ -265,13 +266,13 @@ func (i *importer) enlarge(ctx context.Context, dir string) (err error) {
 	if err := i.check(l); err != nil {
 		return err
 	}
-	return i.fill(ctx, l)
+	return l.Together(ctx, func(batch string) error { return i.fill(ctx, l, batch) })
 }
 
 // fill brings the photos into a dataset.
-func (i *importer) fill(ctx context.Context, l collect.Library) error {
+func (i *importer) fill(ctx context.Context, l collect.Library, batch string) error {
 	done := 0
-	landing := &landing{Library: l, known: i.known, batch: curate.NewBatch()}
+	landing := &landing{Library: l, known: i.known, batch: batch}
 	c := collect.Collector{Library: landing, Source: i.source, Observe: func(e collect.Event) {
 		i.refuse(e.Refusal)
 		if e.Request < 0 {

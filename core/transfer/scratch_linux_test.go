@@ -134,6 +134,58 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledInto kills an import into a dataset that is there: who opens it next finds it as it was before, but not who opens it
+// while the import lives.
+func TestKilledInto(t *testing.T) {
+	from, to := picturetest.Dataset(t, 3, "rose", "lily", "aster"), t.TempDir()
+	write(t, photo(30), to, "rose", "mine.jpg")
+	l := open(t, to)
+	if _, err := l.Add(t.Context(), curate.Addition{Label: "lily", Name: "added.jpg", Data: photo(31)}); err != nil {
+		t.Fatal(err)
+	}
+	before, labels := photos(t, to), fmt.Sprint(l.Labels())
+	c := start(t, "import", from, to)
+	if n := len(open(t, to).Photos(curate.Query{})); n != len(before)+3 {
+		t.Errorf("halfway there are %d photos", n)
+	}
+	kill(t, c)
+	asBefore(t, to, before, labels)
+	if r, err := transfer.Import(t.Context(), from, to, transfer.ImportOptions{}); err != nil || r.Added != 9 {
+		t.Errorf("then %+v, %v", r, err)
+	}
+}
+
+// TestFullDiskInto imports into a dataset on a disk with too little room: it is as it was before.
+func TestFullDiskInto(t *testing.T) {
+	full := t.TempDir()
+	if err := syscall.Mount("none", full, "tmpfs", 0, "size=400k"); err != nil {
+		t.Skipf("no small disk can be made: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(full, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	to, from := filepath.Join(full, "d"), t.TempDir()
+	write(t, photo(30), to, "rose", "mine.jpg")
+	for n := range 60 {
+		write(t, picturetest.JPEG(n, n, 320, 240), from, "aster", fmt.Sprintf("%d.jpg", n))
+	}
+	l, err := curate.Open(t.Context(), to, curate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Add(t.Context(), curate.Addition{Label: "lily", Name: "added.jpg", Data: photo(31)})
+	before, labels := photos(t, to), fmt.Sprint(l.Labels())
+	if err := errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := transfer.Import(t.Context(), from, to, transfer.ImportOptions{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	t.Run("after", func(t *testing.T) { asBefore(t, to, before, labels) }) // Which closes it before the disk goes.
+}
+
 // TestNotLeftBehind leaves alone what only has such a name.
 func TestNotLeftBehind(t *testing.T) {
 	photos, dir, elsewhere := picturetest.Dataset(t, 1, "rose", "lily"), t.TempDir(), t.TempDir()
