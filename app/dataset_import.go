@@ -45,7 +45,7 @@ photos came from is taken over.`,
 			e.terminal.clear()
 			switch {
 			case err != nil:
-				return e.stopped(ctx, "Nothing was imported: a new dataset was not made, and one that was there is as it was before", err)
+				return e.stopped(ctx, "A new dataset was not made, and one that was there is as it was before", err)
 			case asJSON:
 				return e.printJSON(imported)
 			}

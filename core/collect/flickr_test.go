@@ -8,7 +8,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"runtime"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -619,6 +620,74 @@ func BenchmarkFlickr(b *testing.B) {
 			c.Library, c.Comparer = &motley{Library: lib, dice: rand.New(rand.NewPCG(1, 2))}, lib
 		})
 	})
+	b.Run("10000", benchmarkMany)
+}
+
+// benchmarkMany collects 10,000 photos, as a user does who compares them, in a process of its own, whose memory can be told from
+// that of the server.
+func benchmarkMany(b *testing.B) {
+	const many = 10_000
+	server := newServer(collecttest.Photos("rose", many, 500)...)
+	server.Quick = true
+	base := collecttest.Start(b, server)
+	for b.Loop() {
+		c := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestCollectAlone$", "-test.timeout=0")
+		c.Env = append(os.Environ(), collectAlone+"="+base, fmt.Sprintf("%s_COUNT=%d", collectAlone, many))
+		out, err := c.CombinedOutput()
+		if err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			var value float64
+			var unit string
+			if n, err := fmt.Sscanf(line, "measured %f %s", &value, &unit); err == nil && n == 2 {
+				b.ReportMetric(value, unit)
+			}
+		}
+	}
+}
+
+// collectAlone is the variable that makes TestCollectAlone collect from a server at an address.
+const collectAlone = "COLLECT_TEST_SERVER"
+
+// TestCollectAlone collects in a process of its own for benchmarkMany, and tells how fast it was and how much memory it took. As
+// a test it collects few.
+func TestCollectAlone(t *testing.T) {
+	base, count := os.Getenv(collectAlone), 20
+	if base == "" {
+		server := newServer(collecttest.Photos("rose", count, 500)...)
+		server.Quick = true
+		base = collecttest.Start(t, server)
+	} else if _, err := fmt.Sscan(os.Getenv(collectAlone+"_COUNT"), &count); err != nil {
+		t.Fatal(err)
+	}
+	lib := newLibrary(t)
+	c := collect.Collector{Library: &motley{Library: lib, dice: rand.New(rand.NewPCG(1, 2))}, Comparer: lib, Source: quickFlickr(base)}
+	began := time.Now()
+	report, err := c.Run(t.Context(), requests(count)[:1])
+	took := time.Since(began)
+	if err != nil || report.Results[0].Landed != count {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	fmt.Printf("measured %.1f photos/s\n", float64(count)/took.Seconds())
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return // Only Linux has it.
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var peak float64
+	if _, err := fmt.Sscan(rest, &peak); err != nil {
+		t.Errorf("the peak of its memory is unknown: %v", err)
+	}
+	fmt.Printf("measured %.1f MB-peak\n", peak*1024/1e6)
+}
+
+// quickFlickr gives a source that waits for nobody.
+func quickFlickr(base string) *collect.Flickr {
+	source, _, _ := newFlickr(base)
+	source.Web.Unpaced, source.Web.Clock, source.Web.Transport = true, collect.Clock{}, nil
+	source.Side = 640
+	return source
 }
 
 // motley is a dataset to which no two pictures look alike, as those of a quick server do.
@@ -641,11 +710,7 @@ func benchmarkFlickr(b *testing.B, choose func(*collect.Collector)) {
 	b.Helper()
 	server := newServer(collecttest.Photos("rose", b.N, 1024)...)
 	server.Quick = true
-	base := collecttest.Start(b, server)
-	source, _, _ := newFlickr(base)
-	source.Web.Unpaced, source.Web.Clock, source.Web.Transport = true, collect.Clock{}, nil
-	source.Side = 640
-	c := collect.Collector{Library: newLibrary(b), Source: source}
+	c := collect.Collector{Library: newLibrary(b), Source: quickFlickr(collecttest.Start(b, server))}
 	choose(&c)
 	b.ResetTimer()
 	report, err := c.Run(b.Context(), requests(b.N)[:1])
@@ -653,8 +718,5 @@ func benchmarkFlickr(b *testing.B, choose func(*collect.Collector)) {
 	if err != nil || report.Results[0].Landed != b.N {
 		b.Fatalf("%+v, %v", report, err)
 	}
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "photos/s")
-	b.ReportMetric(float64(memory.Sys)/(1<<20), "MiB") // Of the server, too.
 }
