@@ -39,7 +39,7 @@ type Source struct {
 
 // An Addition is a new photo.
 type Addition struct {
-	Label  string // Is made if there is none.
+	Label  string // Is made if there is none, as LabelNamed says.
 	Name   string // The file's base name, with the ending of a picture; gets a number if it is taken.
 	Data   []byte // The file's bytes.
 	Source Source
@@ -85,24 +85,25 @@ func (l *Library) Add(ctx context.Context, a Addition) (Photo, error) {
 	if err != nil {
 		return Photo{}, err
 	}
-	return added.shown, nil
+	return added.photo(), nil
 }
 
 func (l *Library) add(ctx context.Context, a Addition, e entry) (*entry, error) {
+	a.Label = l.index.named(a.Label)
 	if _, known := l.index.labels[a.Label]; !known {
 		if err := checkLabel(a.Label, l.index.labels); err != nil {
 			return nil, err
 		}
 	}
 	if same := l.duplicate(ctx, int64(len(a.Data)), e.digest); same != nil {
-		return nil, &DuplicateError{same.shown}
+		return nil, &DuplicateError{same.photo()}
 	}
 	if a.Distinct {
 		if err := l.loadFingerprints(ctx); err != nil {
 			return nil, err
 		}
 		if alike := l.alike(a.Fingerprint); alike != nil {
-			return nil, &NearDuplicateError{alike.shown}
+			return nil, &NearDuplicateError{alike.photo()}
 		}
 	}
 	if err := ctx.Err(); err != nil {

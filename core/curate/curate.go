@@ -163,7 +163,7 @@ func (l *Library) Photos(q Query) []Photo {
 	entries := l.entries(q)
 	photos := make([]Photo, len(entries))
 	for i, e := range entries {
-		photos[i] = e.shown
+		photos[i] = e.photo()
 	}
 	return photos
 }
@@ -199,7 +199,7 @@ func (l *Library) Photo(id ID) (Photo, bool) {
 	if e == nil || !e.gone.IsZero() {
 		return Photo{}, false
 	}
-	return e.shown, true
+	return e.photo(), true
 }
 
 // Find returns the photo with a path, absolute or relative to the working folder.
@@ -218,7 +218,7 @@ func (l *Library) Find(path string) (Photo, bool) {
 	if e == nil {
 		return Photo{}, false
 	}
-	return e.shown, true
+	return e.photo(), true
 }
 
 // Skipped returns what lies in the folder and is no part of the dataset though its owner may have meant it to be, in the

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"kaika/core/dataset"
 	"kaika/core/picture"
 )
@@ -45,7 +47,25 @@ type entry struct {
 	gone          time.Time // When the file was first missed; zero while it is there.
 	source        Source
 	key           string // Of its base name, for the natural order.
-	shown         Photo  // What others get to see; the index fills it in.
+	path          string // The absolute path; the index fills it in.
+}
+
+// photo gives what others get to see of a photo. It is put together when it is asked for, because it would take as much memory
+// as all the rest of an entry.
+func (e *entry) photo() Photo {
+	return Photo{
+		ID:      e.id,
+		Label:   labelOf(e.rel),
+		Path:    e.path,
+		Name:    filepath.Base(e.path),
+		Size:    e.size,
+		ModTime: time.Unix(0, e.mtime),
+		Added:   e.added,
+		Width:   e.width,
+		Height:  e.height,
+		Deleted: e.deleted,
+		Source:  e.source,
+	}
 }
 
 // at returns a copy of e whose file is f. It goes into the trash, or comes out of it, at the given time. What was read in
@@ -158,6 +178,21 @@ func (x *index) know(e *entry) {
 	}
 }
 
+// named returns the label that a name means: the one of that name, or else one whose name differs only in how its letters are
+// put together (Unicode's normal forms), as in folders that were unpacked or copied from a Mac, or else the name itself.
+func (x *index) named(name string) string {
+	if _, there := x.labels[name]; there {
+		return name
+	}
+	composed, found := norm.NFC.String(name), ""
+	for label := range x.labels {
+		if norm.NFC.String(label) == composed && (found == "" || label < found) {
+			found = label
+		}
+	}
+	return cmp.Or(found, name)
+}
+
 func (x *index) addLabel(name string) {
 	if _, there := x.labels[name]; !there {
 		x.labels[name] = 0
@@ -201,24 +236,18 @@ func (x *index) changes(counts []LabelCount) Change {
 	c.Labels = x.labelsTouched && !slices.Equal(counts, x.counts())
 	clear(x.before)
 	x.labelsTouched = false
+	const many = 1000
+	if len(x.unsorted) > many { // Nobody may ask for the order in a long run, and what is not in it any more is to go.
+		x.sorted()
+	}
 	return c
 }
 
-// show fills in what others get to see of an entry.
+// show fills in the absolute path of an entry. Where paths below the folder look the same, both are one text in memory.
 func (x *index) show(e *entry) {
-	at := x.dir + string(filepath.Separator) + filepath.FromSlash(e.rel)
-	e.shown = Photo{
-		ID:      e.id,
-		Label:   labelOf(e.rel),
-		Path:    at,
-		Name:    filepath.Base(at),
-		Size:    e.size,
-		ModTime: time.Unix(0, e.mtime),
-		Added:   e.added,
-		Width:   e.width,
-		Height:  e.height,
-		Deleted: e.deleted,
-		Source:  e.source,
+	e.path = x.dir + string(filepath.Separator) + filepath.FromSlash(e.rel)
+	if below := e.path[len(x.dir)+1:]; below == e.rel {
+		e.rel = below
 	}
 }
 
@@ -229,7 +258,7 @@ func (l *Library) abs(rel string) string {
 
 // wants says whether an entry is one that is asked for, but for its ID.
 func (q Query) wants(e *entry) bool {
-	return q.Trash == inTrash(e.rel) && (q.Labels == nil || slices.Contains(q.Labels, e.shown.Label))
+	return q.Trash == inTrash(e.rel) && (q.Labels == nil || slices.Contains(q.Labels, labelOf(e.rel)))
 }
 
 // natural compares entries by the natural order of their names. No two are equal in it.
@@ -283,12 +312,12 @@ func (s Sort) arrange(entries []*entry) []*entry {
 	case ByLabel:
 		ranks := map[string]int64{}
 		for _, e := range entries {
-			ranks[e.shown.Label] = 0
+			ranks[labelOf(e.rel)] = 0
 		}
 		for i, label := range slices.Sorted(maps.Keys(ranks)) {
 			ranks[label] = int64(i)
 		}
-		value = func(e *entry) int64 { return ranks[e.shown.Label] }
+		value = func(e *entry) int64 { return ranks[labelOf(e.rel)] }
 	default:
 		if descending {
 			slices.Reverse(entries)

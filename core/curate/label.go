@@ -17,21 +17,27 @@ import (
 // maxLabel is the length of the longest name of a label, in bytes. File systems take 255, and some encrypting ones less.
 const maxLabel = 200
 
-// CheckLabel says whether a label of that name could be added: the error is nil, [dataset.ErrLabelName] or
-// [dataset.ErrLabelClash].
-func (l *Library) CheckLabel(name string) error {
+// LabelNamed returns the label that a name means. That is the one of this name, or one that is there and differs only in how its
+// letters are put together: "é" may be one character or two, and the names of folders that come from a Mac often have two.
+// Where there is neither, it is the name itself.
+func (l *Library) LabelNamed(name string) string {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return checkLabel(name, l.index.labels)
+	return l.index.named(name)
 }
 
-// CheckLabels says whether photos could be put under all of these labels, those that are there included. Errors are as those of
-// CheckLabel, about the first that is wrong.
+// CheckLabel says whether photos could be put under a label of that name, which is there, as LabelNamed says, or could be added:
+// the error is nil, [dataset.ErrLabelName] or [dataset.ErrLabelClash].
+func (l *Library) CheckLabel(name string) error { return l.CheckLabels([]string{name}) }
+
+// CheckLabels says whether photos could be put under all of these labels. Errors are as those of CheckLabel, about the first
+// that is wrong.
 func (l *Library) CheckLabels(names []string) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	labels := maps.Clone(l.index.labels)
 	for _, name := range names {
+		name = l.index.named(name)
 		if _, there := labels[name]; there {
 			continue
 		}
@@ -51,7 +57,7 @@ func checkLabel(name string, others map[string]int) error {
 	}
 	for other := range others {
 		switch {
-		case other == name:
+		case norm.NFC.String(other) == norm.NFC.String(name):
 			return &changeError{dataset.ErrLabelClash, nil, fmt.Sprintf("there is a label %q already: choose another name", name)}
 		case fold(other) == fold(name):
 			return &changeError{dataset.ErrLabelClash, nil, fmt.Sprintf("%q can hardly be told apart from the label %q: choose another name", name, other)}

@@ -97,14 +97,15 @@ func (e *PartialError) Unwrap() []error {
 	return all
 }
 
-// Move gives photos another label, by moving their files into its folder, which is made if there is none. A photo in the
-// trash comes back. A name that is taken there gets a number, as in "rose (2).jpg". Photos that have the label already
+// Move gives photos another label, by moving their files into its folder, which is made if there is none, as LabelNamed says. A
+// photo in the trash comes back. A name that is taken there gets a number, as in "rose (2).jpg". Photos that have the label already
 // are left where they are.
 //
 // The error is a *PartialError if some could not be moved, [dataset.ErrLabelName] or [dataset.ErrLabelClash] if the label
 // cannot be made, ErrReadOnly, or the context's; a cancelled move is a step as far as it went.
 func (l *Library) Move(ctx context.Context, ids []ID, label string) error {
 	return l.change(ctx, fmt.Sprintf("move photos to %q", label), func() error {
+		label := l.index.named(label)
 		if _, known := l.index.labels[label]; !known {
 			if err := checkLabel(label, l.index.labels); err != nil {
 				return err

@@ -321,19 +321,16 @@ func (i *importer) sum(report collect.Report) {
 	}
 }
 
-// check says whether all labels can be made, and told apart from each other and from those that are there.
+// check says whether all labels can be made, and told apart from each other and from those that are there. It takes those that
+// are there as they are written.
 func (i *importer) check(l *curate.Library) error {
-	there := map[string]bool{}
-	for _, label := range l.Labels() {
-		there[label.Name] = true
-	}
 	type folder struct{ label, name string }
 	seen := map[string]folder{}
-	for _, r := range i.requests {
-		if !there[r.Label] {
-			if err := l.CheckLabel(r.Label); err != nil {
-				return fmt.Errorf("%w, or give the folder %q another label (rename)", err, r.Keyword)
-			}
+	for n := range i.requests {
+		r := &i.requests[n]
+		r.Label = l.LabelNamed(r.Label)
+		if err := l.CheckLabel(r.Label); err != nil {
+			return fmt.Errorf("%w, or give the folder %q another label (rename)", err, r.Keyword)
 		}
 		first, twice := seen[fold(r.Label)]
 		if twice && first.label != r.Label {
