@@ -151,7 +151,9 @@ func TestLayout(t *testing.T) {
 		"folders in a label":    {"a/1.jpg a/old/2.jpg", "a a"},
 		"folders in labels":     {"a/x/1.jpg b/x/2.jpg", "a b"},
 		"loose beside labels":   {"1.jpg a/2.jpg b/3.jpg", " a b"},
-		"loose beside one":      {"x/1.jpg x/a/2.jpg x/b/2.jpg", "x x x"},
+		"loose in the only one": {"x/1.jpg x/a/2.jpg x/b/2.jpg", " a b"},
+		"loose, deep":           {"x/y/1.jpg x/y/a/2.jpg x/y/b/z/2.jpg x/y/b/z/3.jpg", " a b b"},
+		"loose beside one":      {"x/1.jpg x/a/2.jpg x/a/b/3.jpg", "x x x"},
 		"beginning of the same": {"ab/1.jpg a/2.jpg", "ab a"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,8 +35,9 @@ func isPhoto(name string) bool {
 	return picture.IsName(name) || slices.Contains(unread, strings.ToLower(path.Ext(name)))
 }
 
-// A layout knows which folders of a tree are the labels: the first ones, going down, that are several or hold photos
-// themselves. "flowers/rose/1.jpg" and "flowers/tulip/1.jpg" have the labels rose and tulip.
+// A layout knows which folders of a tree are the labels: the first ones, going down, that are several, or the only one if it
+// holds photos itself and no two folders of them. "flowers/rose/1.jpg" and "flowers/tulip/1.jpg" have the labels rose and tulip, and
+// "flowers/cover.jpg" beside them has none.
 type layout struct {
 	within string // The folder that the label folders lie in: "" or a path with "/" at its end.
 }
@@ -45,16 +46,24 @@ type layout struct {
 func arrange(photos []string) layout {
 	var l layout
 	for {
-		only, photosInside := "", false
+		only, below, photosInside := "", map[string]bool{}, false
 		for _, p := range photos {
-			first, rest, deeper := strings.Cut(strings.TrimPrefix(p, l.within), "/")
+			rest, inside := strings.CutPrefix(p, l.within)
+			if !inside {
+				continue // It is loose, higher up.
+			}
+			first, rest, deeper := strings.Cut(rest, "/")
 			if !deeper || only != "" && first != only {
 				return l
 			}
 			only = first
-			photosInside = photosInside || !strings.Contains(rest, "/")
+			if folder, _, deeper := strings.Cut(rest, "/"); deeper {
+				below[folder] = true
+			} else {
+				photosInside = true
+			}
 		}
-		if only == "" || photosInside {
+		if only == "" || photosInside && len(below) < 2 {
 			return l
 		}
 		l.within += only + "/"
@@ -63,8 +72,9 @@ func arrange(photos []string) layout {
 
 // keyword gives the label folder of a photo of the tree, "" where it lies in none.
 func (l layout) keyword(photo string) string {
-	first, _, deeper := strings.Cut(strings.TrimPrefix(photo, l.within), "/")
-	if !deeper {
+	rest, inside := strings.CutPrefix(photo, l.within)
+	first, _, deeper := strings.Cut(rest, "/")
+	if !inside || !deeper {
 		return ""
 	}
 	return first
