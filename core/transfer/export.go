@@ -140,8 +140,9 @@ type exporter struct {
 	report   Exported
 	progress func(done, photos int)
 	tar      *tar.Writer
-	top      string          // The folder that all lies in, with a slash.
-	names    map[string]bool // Those in the archive.
+	top      string            // The folder that all lies in, with a slash.
+	names    map[string]bool   // Those in the archive.
+	labels   map[string]string // The names of label folders in it.
 }
 
 // parcel is a photo with its name in the archive, below the top folder.
@@ -189,7 +190,7 @@ func (x *exporter) all(ctx context.Context) error {
 	labels := x.l.Labels()
 	x.report.Labels = len(labels)
 	for _, label := range labels {
-		if err := x.header(entryName(label.Name)+"/", 0); err != nil {
+		if err := x.header(x.labels[label.Name]+"/", 0); err != nil {
 			return err
 		}
 	}
@@ -209,6 +210,7 @@ func (x *exporter) all(ctx context.Context) error {
 
 // parcels lists the photos in the order of their names in the archive.
 func (x *exporter) parcels() []parcel {
+	x.labels = folders(x.l.Labels())
 	var all []parcel
 	for _, p := range x.l.Photos(curate.Query{}) {
 		rel, err := filepath.Rel(x.l.Dir(), p.Path)
@@ -219,9 +221,31 @@ func (x *exporter) parcels() []parcel {
 	}
 	slices.SortFunc(all, func(a, b parcel) int { return strings.Compare(a.name, b.name) })
 	for i := range all {
-		all[i].name = x.free(entryName(all[i].name))
+		_, below, _ := strings.Cut(all[i].name, "/")
+		all[i].name = x.free(x.labels[all[i].Label] + "/" + entryName(below))
 	}
 	return all
+}
+
+// folders gives the names that labels have in an archive, by which no two may become one. Those that can be kept are.
+func folders(labels []curate.LabelCount) map[string]string {
+	names, taken := map[string]string{}, map[string]bool{}
+	for _, l := range labels {
+		if entryName(l.Name) == l.Name {
+			names[l.Name], taken[l.Name] = l.Name, true
+		}
+	}
+	for _, l := range labels {
+		if names[l.Name] != "" {
+			continue
+		}
+		name := entryName(l.Name)
+		for n := 2; taken[name]; n++ {
+			name = fmt.Sprintf("%s (%d)", entryName(l.Name), n)
+		}
+		names[l.Name], taken[name] = name, true
+	}
+	return names
 }
 
 // entryName gives a slash-separated name that means the same to every reader of archives.

@@ -555,6 +555,45 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestAlikeLabels takes out labels that an archive cannot hold as they are: they do not become one.
+func TestAlikeLabels(t *testing.T) {
+	dir := t.TempDir()
+	for i, label := range []string{`a\b`, "a_b", "a\tb"} {
+		write(t, photo(i), dir, label, "1.jpg")
+	}
+	file := filepath.Join(t.TempDir(), "x.tar")
+	if x := export(t, dir, file); x.Labels != 3 || x.Photos != 3 {
+		t.Errorf("%+v", x)
+	}
+	to := filepath.Join(t.TempDir(), "new")
+	if r, err := transfer.Import(t.Context(), file, to, transfer.ImportOptions{}); err != nil || r.Added != 3 || len(r.Labels) != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if got := photos(t, to); got["a_b/1.jpg"] != string(photo(1)) || got["a_b (2)/1.jpg"] == "" || got["a_b (3)/1.jpg"] == "" {
+		t.Errorf("there is %q", slices.Sorted(maps.Keys(got)))
+	}
+}
+
+// TestComposed takes a dataset out whose label folder comes from a Mac, and into itself: the label is the same.
+func TestComposed(t *testing.T) {
+	const apart = "ハ\u3099ラ"
+	dir := t.TempDir()
+	write(t, photo(1), dir, apart, "1.jpg")
+	write(t, photo(2), dir, "lily", "2.jpg")
+	file := filepath.Join(t.TempDir(), "x.tar")
+	export(t, dir, file)
+	if err := os.Remove(filepath.Join(dir, apart, "1.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := transfer.Import(t.Context(), file, dir, transfer.ImportOptions{})
+	if err != nil || r.Added != 1 || r.Duplicates != 1 || !slices.ContainsFunc(r.Labels, func(l transfer.ImportedLabel) bool { return l.Label == apart && l.Added == 1 }) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if got := photos(t, dir); len(got) != 2 || got[apart+"/1.jpg"] != string(photo(1)) {
+		t.Errorf("there is %q", slices.Sorted(maps.Keys(got)))
+	}
+}
+
 // TestHostile imports archives that want to do harm. Only harmless photos come of them, and only into the dataset.
 func TestHostile(t *testing.T) {
 	jpeg := photo(1)
