@@ -23,6 +23,7 @@ type verifyReport struct {
 	Checked   int             `json:"checked"`   // Photos of which it is known what became of them.
 	Asked     int             `json:"asked"`     // Questions to the sources in this run; other answers are of an earlier one.
 	Unchecked int             `json:"unchecked"` // Photos that no source can be asked about, such as those of own folders.
+	Left      int             `json:"left"`      // Photos whose source could not be asked any more.
 	Finished  bool            `json:"finished"`  // Whether all could be checked.
 	Findings  []verifyFinding `json:"findings"`
 	Pruned    int             `json:"pruned"` // Photos that were moved to the trash.
@@ -64,9 +65,11 @@ down; copies go with their originals. --prune moves all of them to the trash, in
 one step that can be undone. Photos of other sources, such as folders of your own,
 have nothing to check.
 
-Flickr takes one question a second, Openverse 20 a minute and some hundred a day.
-A run that was stopped, or cut off from the network, goes on where it was: answers
-are kept for --max_age. Nothing counts as gone but what the source itself says is.`,
+Flickr takes one question a second, Openverse 20 a minute and 200 a day. Answers are
+kept for --max_age, so a run that was stopped, or that a source would not answer any
+more, goes on where it was: of a large dataset, so many more each day. --prune
+moves what is established by then. Nothing counts as gone but what the source itself
+says is.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if flags.dataset == "" && len(args) == 1 {
 				flags.dataset = args[0]
@@ -79,7 +82,7 @@ are kept for --max_age. Nothing counts as gone but what the source itself says i
 			case flags.dataset == "":
 				return usageError{errors.New("dataset is missing: give the folder of the dataset")}
 			case flags.maxAge < 0:
-				return usageError{errors.New("max_age must be 0 (ask about all) or more, such as 24h")}
+				return usageError{errors.New("max_age must be 0 (ask about all) or more, such as 720h")}
 			}
 			return e.verifyDataset(c.Context(), flags)
 		},
@@ -88,7 +91,7 @@ are kept for --max_age. Nothing counts as gone but what the source itself says i
 	f.SortFlags = false
 	f.StringVar(&flags.dataset, "dataset", "", "folder of the dataset")
 	f.BoolVar(&flags.prune, "prune", false, "move the photos that are gone, private or under another licence to the trash")
-	f.DurationVar(&flags.maxAge, "max_age", 24*time.Hour, "how long an answer counts before the source is asked again")
+	f.DurationVar(&flags.maxAge, "max_age", 30*24*time.Hour, "how long an answer counts before the source is asked again")
 	f.BoolVar(&flags.json, "json", false, "print the report as JSON")
 	return c
 }
@@ -120,7 +123,7 @@ func (e *environment) verifyDataset(ctx context.Context, flags verifyFlags) erro
 		found, stopped = v.Verify(ctx, photos)
 		report = reported(l.Dir(), photos, found)
 		report.Finished = stopped == nil
-		if stopped != nil || !flags.prune || len(found.Findings) == 0 {
+		if ctx.Err() != nil || !flags.prune || len(found.Findings) == 0 {
 			return nil
 		}
 		report.Pruned, err = prune(ctx, l, found.Findings)
@@ -136,7 +139,7 @@ func (e *environment) verifyDataset(ctx context.Context, flags verifyFlags) erro
 		err = errors.Join(err, e.printf("%s", report.text(flags)))
 	}
 	words := "The same command goes on from there"
-	if flags.prune {
+	if flags.prune && report.Pruned == 0 {
 		words = "Nothing was moved to the trash: the same command goes on from there"
 	}
 	return cmp.Or(err, e.stopped(ctx, words, stopped))
@@ -184,7 +187,7 @@ func prune(ctx context.Context, l *curate.Library, findings []credit.Finding) (i
 
 // reported makes a report of what was found out.
 func reported(dir string, photos []curate.Photo, v credit.Verification) verifyReport {
-	r := verifyReport{Dataset: dir, Photos: len(photos), Checked: v.Checked, Asked: v.Asked, Unchecked: v.Unchecked, Findings: []verifyFinding{}}
+	r := verifyReport{Dataset: dir, Photos: len(photos), Checked: v.Checked, Asked: v.Asked, Unchecked: v.Unchecked, Left: v.Left, Findings: []verifyFinding{}}
 	for _, f := range v.Findings {
 		s := f.Photo.Source
 		file, err := filepath.Rel(dir, f.Photo.Path)
@@ -229,6 +232,9 @@ func (r verifyReport) text(flags verifyFlags) string {
 	}
 	fmt.Fprintf(&b, "%s of %d checked%s: %d gone, %d private, %d under another licence. Nothing to check for %d\n",
 		count(r.Checked, "photo"), r.Photos, until, became[becameGone], became[becamePrivate], became[becameOther], r.Unchecked)
+	if r.Left > 0 {
+		fmt.Fprintf(&b, "%s still to be asked about: the same command goes on from there, tomorrow if a source answers only so many questions a day\n", count(r.Left, "photo"))
+	}
 	if r.Pruned > 0 {
 		fmt.Fprintf(&b, "%s moved to the trash, in one step that can be undone\n", count(r.Pruned, "photo"))
 	} else if len(r.Findings) > 0 && !flags.prune {

@@ -103,24 +103,25 @@ func TestDatasetVerify(t *testing.T) {
 	}
 }
 
-// TestDatasetVerifyInTrouble loses the services while it asks: what was found is said, nothing is thrown away, and the next
-// run goes on.
+// TestDatasetVerifyInTrouble loses one service while it asks: what the other one said is acted upon, nothing else is thrown away,
+// and the next run goes on.
 func TestDatasetVerifyInTrouble(t *testing.T) {
 	dir, s := collectedAnew(t, deleteTheFirst)
 	good := os.Getenv(openverseVariable)
 	t.Setenv(openverseVariable, strings.Replace(good, "images", "nothing", 1))
 	a := here(t, "dataset", "verify", "--dataset", dir, "--prune", "--json").ends(exitFailed, "nothing is taken for gone")
 	r := parse[verifyReport](a)
-	if r.Finished || r.Pruned != 0 || len(r.Findings) != 1 || r.Checked != 4 || r.Asked != 4 {
+	if r.Finished || r.Pruned != 1 || len(r.Findings) != 1 || r.Checked != 4 || r.Asked != 4 || r.Left != 4 {
 		t.Errorf("%+v", r)
 	}
-	if files := landed(t, dir); files["flickr"] != 4 || files["openverse"] != 4 {
+	if files := landed(t, dir); files["flickr"] != 3 || files["openverse"] != 4 {
 		t.Errorf("there are %v", files)
 	}
+	here(t, "dataset", "verify", "--dataset", dir).ends(exitFailed).says("4 photos still to be asked about: the same command goes on from there")
 	t.Setenv(openverseVariable, good)
 	t.Setenv(flickrVariable, "http://127.0.0.1:1/nobody") // It is not asked again.
 	r = parse[verifyReport](here(t, "dataset", "verify", "--dataset", dir, "--prune", "--json").ends(exitDone))
-	if !r.Finished || r.Pruned != 1 || r.Asked != 4 {
+	if !r.Finished || r.Pruned != 0 || r.Asked != 4 {
 		t.Errorf("%+v", r)
 	}
 	if n := s.Counts().Calls["flickr.photos.getInfo"]; n != 4 {

@@ -2,7 +2,10 @@ package credit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"kaika/core/augment"
 	"kaika/core/collect"
@@ -32,6 +35,7 @@ type Verification struct {
 	Checked   int       // Photos of which it is known what became of them, copies by their originals.
 	Asked     int       // Photos that a source was asked about; an answer that is known counts for several.
 	Unchecked int       // Photos whose source nobody can ask.
+	Left      int       // Photos whose source could not be asked any more.
 	Findings  []Finding // Photos that are gone or private, or have another licence; copies last.
 }
 
@@ -42,7 +46,8 @@ type Verifier struct {
 	Progress func(done, photos int) // Is told how many photos are done, from the goroutine that calls Verify; may be nil.
 }
 
-// Verify asks what became of photos. With an error, what was found until then is returned.
+// Verify asks what became of photos. Where a source fails it is not asked any more, and the others are: the error says which
+// failed. What was found out is returned in any case.
 func (v *Verifier) Verify(ctx context.Context, photos []curate.Photo) (Verification, error) {
 	var result Verification
 	done := 0
@@ -51,16 +56,26 @@ func (v *Verifier) Verify(ctx context.Context, photos []curate.Photo) (Verificat
 			v.Progress(done, len(photos))
 		}
 	}
-	pages := map[string]collect.Standing{}
+	pages, left := map[string]collect.Standing{}, map[string]bool{}
+	failed := map[string]error{} // By the kinds of sources.
 	var copies []curate.Photo
 	for _, p := range photos {
 		if p.Source.Kind == augment.Kind {
 			copies = append(copies, p)
 			continue
 		}
-		now, err := v.standing(ctx, p.Source, &result)
-		if err != nil {
+		now, err := v.standing(ctx, p.Source, failed[p.Source.Kind] != nil, &result)
+		if ctx.Err() != nil {
 			return result, fmt.Errorf("verify the credit of %s: %w", p.Path, err)
+		}
+		if err != nil {
+			if !errors.Is(err, errLeft) {
+				failed[p.Source.Kind] = fmt.Errorf("verify the credit of %s: %w", p.Path, err)
+			}
+			left[p.Source.PageURL] = p.Source.PageURL != ""
+			result.Left++
+			tell()
+			continue
 		}
 		result.note(p, now)
 		if !now.Unknown && p.Source.PageURL != "" {
@@ -71,14 +86,25 @@ func (v *Verifier) Verify(ctx context.Context, photos []curate.Photo) (Verificat
 	for _, p := range copies {
 		now, known := pages[p.Source.PageURL]
 		now.Unknown = !known
-		result.note(p, now)
+		if !known && left[p.Source.PageURL] {
+			result.Left++
+		} else {
+			result.note(p, now)
+		}
 		tell()
 	}
-	return result, nil
+	var all error
+	for _, kind := range slices.Sorted(maps.Keys(failed)) {
+		all = errors.Join(all, failed[kind])
+	}
+	return result, all
 }
 
-// standing gives the standing of a photo.
-func (v *Verifier) standing(ctx context.Context, s curate.Source, count *Verification) (collect.Standing, error) {
+// errLeft says that a source is not asked any more.
+var errLeft = errors.New("the source failed before")
+
+// standing gives the standing of a photo, by what is known already if its source failed.
+func (v *Verifier) standing(ctx context.Context, s curate.Source, failed bool, count *Verification) (collect.Standing, error) {
 	if err := ctx.Err(); err != nil {
 		return collect.Standing{}, err
 	}
@@ -91,6 +117,9 @@ func (v *Verifier) standing(ctx context.Context, s curate.Source, count *Verific
 	}
 	if now, known := v.Memory.recall(s); known {
 		return now, nil
+	}
+	if failed {
+		return collect.Standing{}, errLeft
 	}
 	now, err := checker.Check(ctx, s)
 	if err != nil || now.Unknown {

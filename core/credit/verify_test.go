@@ -87,11 +87,18 @@ func TestVerify(t *testing.T) {
 		t.Errorf("asked %q", c.asked)
 	}
 
-	// A service that fails ends it; what was found stays. None of that is taken for a photo that is gone.
+	// A service that fails is not asked any more; what was found stays, and the others are asked. Nothing is taken for a photo
+	// that is gone.
 	delete(c.standing, "other")
-	verifier = credit.Verifier{Checkers: verifier.Checkers}
-	if v, err = verifier.Verify(t.Context(), photos); !errors.Is(err, errService) || found(v) != "gone" || v.Checked != 2 {
-		t.Errorf("%+v, %v", v, err)
+	c.asked = nil
+	other := &checker{standing: map[string]collect.Standing{"far": {Gone: true}}}
+	verifier = credit.Verifier{Checkers: map[string]credit.Checker{"flickr": c, "openverse": other}}
+	some := append(slices.Clone(photos), photo("a", "far.jpg", curate.Source{Kind: "openverse", ID: "far"}))
+	if v, err = verifier.Verify(t.Context(), some); !errors.Is(err, errService) || found(v) != "gone gone far d1" || v.Checked != 6 || v.Left != 6 {
+		t.Errorf("%s, %+v, %v", found(v), v, err)
+	}
+	if !slices.Equal(c.asked, []string{"same", "gone", "other"}) || len(other.asked) != 1 {
+		t.Errorf("asked %q and %q", c.asked, other.asked)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -124,7 +131,7 @@ func TestVerifyGoesOn(t *testing.T) {
 	photos, c := verified()
 	answer := c.standing["named"]
 	delete(c.standing, "named")
-	if v, err := run(c, photos); !errors.Is(err, errService) || found(v) != "gone other" {
+	if v, err := run(c, photos); !errors.Is(err, errService) || found(v) != "gone other gone d1" {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	c.standing["named"] = answer
