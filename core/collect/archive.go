@@ -34,9 +34,11 @@ const inArchive = "archive"
 // maxName is the longest name of an entry, in bytes.
 const maxName = 4096
 
-// limits of an archive. Nothing of it is written anywhere but photos that were looked at, so they bound time, not space.
+// limits of an archive. Nothing of it is written anywhere but photos that were looked at, so but for
+// the names they bound time, not space.
 type limits struct {
 	entries  int
+	names    int64 // Bytes of the names of all entries together, and of the list that a zip has of them.
 	spare    int64 // Bytes that any archive may unpack to.
 	inflated int64 // So many times its own size an archive may unpack to beyond that. Photos hardly shrink.
 	unpacked int64 // Bytes that no archive may unpack to.
@@ -70,7 +72,7 @@ type index struct {
 
 // NewArchive gives the archive at a path. Nothing is read yet.
 func NewArchive(file string) *Archive {
-	return &Archive{file: file, limits: limits{entries: 1_000_000, spare: 256 << 20, inflated: 100, unpacked: 1e12}}
+	return &Archive{file: file, limits: limits{entries: 1_000_000, names: 64 << 20, spare: 256 << 20, inflated: 100, unpacked: 1e12}}
 }
 
 // Name returns the archive's path.
@@ -293,7 +295,9 @@ func (a *Archive) entries(ctx context.Context, f *os.File, size int64) iter.Seq2
 			}
 		case bytes.HasPrefix(magic, []byte("PK\x03\x04")), bytes.HasPrefix(magic, []byte("PK\x05\x06")):
 			var z *zip.Reader
-			if z, err = zip.NewReader(f, size); err == nil {
+			list := &directory{f, a.limits.names, true}
+			if z, err = zip.NewReader(list, size); err == nil {
+				list.bounded = false
 				all = zipEntries(ctx, z, &left)
 			}
 		default:
@@ -303,8 +307,11 @@ func (a *Archive) entries(ctx context.Context, f *os.File, size int64) iter.Seq2
 			yield(entry{}, damaged(err))
 			return
 		}
-		seen := 0
+		seen, names := 0, int64(0)
 		for e, err := range all {
+			if names += int64(len(e.name)); err == nil && names > a.limits.names {
+				err = errNames
+			}
 			if seen++; err == nil && seen > a.limits.entries {
 				err = fmt.Errorf("%w: it holds more than %d entries: choose a smaller one", ErrArchive, a.limits.entries)
 			}
@@ -320,6 +327,27 @@ func (a *Archive) entries(ctx context.Context, f *os.File, size int64) iter.Seq2
 			}
 		}
 	}
+}
+
+var errNames = fmt.Errorf("%w: the names in it alone are too many and too long: unpack it and choose the folder", ErrArchive)
+
+// directory is a zip whose list of entries is being read, all of which is kept in memory, whatever it says of its length.
+type directory struct {
+	io.ReaderAt
+
+	left    int64 // Bytes that may still be read.
+	bounded bool
+}
+
+// ReadAt implements io.ReaderAt.
+func (l *directory) ReadAt(p []byte, at int64) (int, error) {
+	if !l.bounded {
+		return l.ReaderAt.ReadAt(p, at)
+	}
+	if l.left -= int64(len(p)); l.left < 0 {
+		return 0, errNames
+	}
+	return l.ReaderAt.ReadAt(p, at)
 }
 
 // otherFormat names the formats that are often taken for one that Kaika reads.

@@ -18,6 +18,11 @@ func (f *Folder) Beside(ctx context.Context, name string, limit int64) ([]byte, 
 		return nil, err
 	}
 	path := filepath.Join(f.dir, filepath.FromSlash(found.layout.within+name))
+	if target, err := realPath(path); err == nil && f.Closed {
+		if root, err := realPath(f.dir); err != nil || !contains(root, target) {
+			return nil, fmt.Errorf("%s is a link that leads out of the folder: %w", path, fs.ErrNotExist)
+		}
+	}
 	info, err := os.Stat(path) // First: opening a named pipe would wait for somebody to write into it.
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a file: %w", path, fs.ErrNotExist)

@@ -20,6 +20,8 @@ import (
 // Folder is a folder of the user's own with a folder of photos for each label, or with photos only. The photos stay where
 // they are; copies of them come into the dataset. Links are followed.
 type Folder struct {
+	Closed bool // Refuse links that lead out of the folder, because somebody else made it.
+
 	dir string
 
 	mu    sync.Mutex
@@ -63,7 +65,7 @@ type problem struct {
 
 // Contents implements Local. It looks at the folder anew.
 func (f *Folder) Contents(ctx context.Context) ([]curate.LabelCount, error) {
-	w := walk{dir: f.dir, seen: map[string]bool{}}
+	w := walk{dir: f.dir, closed: f.Closed, seen: map[string]bool{}}
 	if err := w.all(ctx); err != nil {
 		return nil, err
 	}
@@ -196,6 +198,7 @@ type walk struct {
 	photos []string
 	bad    []problem
 	root   string // The real path of dir.
+	closed bool   // Links that lead out of it are refused.
 }
 
 // all lists the folder itself, and then what links in it lead to, so that what can be reached without a link is.
@@ -271,6 +274,10 @@ func (w *walk) follow(ctx context.Context, at string) error {
 			w.bad = append(w.bad, problem{at, refuseBy(err, path)})
 		}
 	case info.IsDir() && contains(resolved, w.root):
+	case w.closed && !contains(w.root, resolved):
+		if info.IsDir() || isPhoto(at) {
+			w.bad = append(w.bad, problem{at, refuse(Link, path, "is a link that leads out of the folder: put the photos themselves there")})
+		}
 	case info.IsDir():
 		return w.folder(ctx, at, resolved)
 	default:

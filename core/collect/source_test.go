@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,6 +149,33 @@ func TestFolderLinks(t *testing.T) {
 	report, _, err := run(t, collect.Collector{Library: lib, Source: source})
 	if err != nil || len(lib.photos) != 4 || reasons(report) != "unreadable:2" {
 		t.Errorf("landed %v, refused %s, %v", lib.landed(), reasons(report), err)
+	}
+}
+
+// TestClosedFolder refuses links that lead out of a folder, and follows the others.
+func TestClosedFolder(t *testing.T) {
+	outside := tree(t, map[string][]byte{"x/5.jpg": photo(5), "list": []byte("secret")})
+	dir := tree(t, map[string][]byte{"rose/1.jpg": photo(1), "lily/2.jpg": photo(2), "own/list": []byte("mine")})
+	for at, to := range map[string]string{
+		"rose/far.jpg": filepath.Join(outside, "x", "5.jpg"), "rose/far": outside, "rose/up": filepath.Dir(dir), "rose/note.txt": filepath.Join(outside, "list"),
+		"lily/own.jpg": "../rose/1.jpg", "tulip": "lily", "list": filepath.Join(outside, "list"), "mine": "own/list",
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := collect.NewFolder(dir)
+	source.Closed = true
+	lib := &library{}
+	report, _, err := run(t, collect.Collector{Library: lib, Source: source})
+	if err != nil || len(lib.photos) != 2 || reasons(report) != "link:2" {
+		t.Errorf("landed %v, refused %s, %v", lib.landed(), reasons(report), err)
+	}
+	if data, err := source.Beside(t.Context(), "list", 100); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("beside lies %q, %v", data, err)
+	}
+	if data, err := source.Beside(t.Context(), "mine", 100); err != nil || string(data) != "mine" {
+		t.Errorf("beside lies %q, %v", data, err)
 	}
 }
 
@@ -366,6 +394,30 @@ func TestArchiveLimits(t *testing.T) {
 		if _, err := c.Run(t.Context(), []collect.Request{{"rose", "rose", 0}}); !errors.Is(err, collect.ErrArchive) || !strings.Contains(err.Error(), "more bytes") {
 			t.Errorf("%s: a bomb gave %v", format, err)
 		}
+	}
+}
+
+// TestArchiveOfNames reads archives that hold next to nothing but names, which would have to be kept in memory.
+func TestArchiveOfNames(t *testing.T) {
+	var things []thing
+	for i := range 200 {
+		things = append(things, thing{name: strings.Repeat("x", 3000) + strconv.Itoa(i)})
+	}
+	for _, format := range []string{"tar", "tar.gz", "zip"} {
+		a := collect.NewArchive(archive(t, format, things))
+		if _, err := a.Contents(t.Context()); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
+		a = collect.NewArchive(archive(t, format, things))
+		a.LimitNames(500_000)
+		if _, err := a.Contents(t.Context()); !errors.Is(err, collect.ErrArchive) || !strings.Contains(err.Error(), "names in it") {
+			t.Errorf("%s: got %v", format, err)
+		}
+	}
+	few := collect.NewArchive(archive(t, "zip", make([]thing, 5000))) // A list without any names.
+	few.LimitNames(150_000)
+	if _, err := few.Contents(t.Context()); !errors.Is(err, collect.ErrArchive) || !strings.Contains(err.Error(), "names in it") {
+		t.Errorf("no names: got %v", err)
 	}
 }
 

@@ -66,7 +66,7 @@ const maxRefused = 1000
 //
 // Nothing is written before all labels are known to be possible: else the error is [dataset.ErrLabelName] or
 // [dataset.ErrLabelClash]. It is collect.ErrArchive for an archive that cannot be used, ErrNoPhotos, ErrNoDataset, or the
-// context's. Single photos that cannot be used are refused and counted.
+// context's. Single photos that cannot be used are refused and counted, and so are links that lead out of what is imported.
 func Import(ctx context.Context, from, dir string, o ImportOptions) (*Imported, error) {
 	r, err := bring(ctx, from, dir, o)
 	if err != nil {
@@ -79,6 +79,9 @@ func bring(ctx context.Context, from, dir string, o ImportOptions) (*Imported, e
 	source, err := collect.Open(from)
 	if err != nil {
 		return nil, err
+	}
+	if folder, is := source.(*collect.Folder); is {
+		folder.Closed = true
 	}
 	dir, empty, err := place(dir)
 	if err != nil {
@@ -179,7 +182,7 @@ func (i *importer) look(ctx context.Context) error {
 
 // learn reads the list of sources, if there is one.
 func (i *importer) learn(ctx context.Context) error {
-	const limit = 256 << 20 // Some 300,000 photos.
+	const limit, most = 128 << 20, 300_000 // Some 200,000 photos; all of it is kept in memory.
 	list, ok := i.source.(interface {
 		Beside(ctx context.Context, name string, limit int64) ([]byte, error)
 	})
@@ -195,10 +198,13 @@ func (i *importer) learn(ctx context.Context) error {
 	}
 	i.known = map[picture.Digest]curate.Source{}
 	_, err = curate.ReadSources(bytes.NewReader(data), func(r curate.SourceRecord) {
-		if s := believable(r.Source); s != (curate.Source{}) {
+		if s := believable(r.Source); s != (curate.Source{}) && len(i.known) <= most {
 			i.known[r.Digest] = s
 		}
 	})
+	if err == nil && len(i.known) > most {
+		err = fmt.Errorf("its list of sources tells of more than %d photos: import them in parts, or without %s", most, curate.SourcesPath)
+	}
 	return err
 }
 

@@ -555,6 +555,34 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestLinksOut imports a folder of somebody else's whose links lead out of it: they are refused and counted.
+func TestLinksOut(t *testing.T) {
+	dir := t.TempDir()
+	write(t, photo(1), dir, "rose", "1.jpg")
+	write(t, photo(2), dir, "lily", "2.jpg")
+	if err := os.Symlink(write(t, photo(3), t.TempDir(), "private.jpg"), filepath.Join(dir, "rose", "3.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := transfer.Import(t.Context(), dir, filepath.Join(t.TempDir(), "new"), transfer.ImportOptions{})
+	if err != nil || r.Added != 2 || r.Reasons[collect.Link] != 1 || len(r.Refused) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestManySources imports a list of sources that is out of all proportion.
+func TestManySources(t *testing.T) {
+	var list bytes.Buffer
+	for i := range 300_001 {
+		fmt.Fprintf(&list, `{"digest":"%064x","source":{"id":"x"}}`+"\n", i)
+	}
+	out := t.TempDir()
+	file := pack(t, "tar", thing{name: "rose/1.jpg", data: photo(1)}, thing{name: "lily/2.jpg", data: photo(2)}, thing{name: ".kaika/sources.jsonl", data: list.Bytes()})
+	if _, err := transfer.Import(t.Context(), file, filepath.Join(out, "new"), transfer.ImportOptions{}); err == nil || !strings.Contains(err.Error(), "list of sources") {
+		t.Errorf("got %v", err)
+	}
+	empty(t, out)
+}
+
 // TestAlikeLabels takes out labels that an archive cannot hold as they are: they do not become one.
 func TestAlikeLabels(t *testing.T) {
 	dir := t.TempDir()
