@@ -70,17 +70,19 @@ func Of(dir string, photos []curate.Photo) List {
 // Notices gives the sentences that the sources of the photos ask to be shown.
 func (l List) Notices() []string {
 	for _, c := range l.Credits {
-		if c.Source.Kind == "flickr" || c.Source.Kind == augment.Kind && isFlickr(c.Source.PageURL) {
+		if FromFlickr(c.Source) {
 			return []string{collect.FlickrNotice}
 		}
 	}
 	return nil
 }
 
-func isFlickr(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
+// FromFlickr says whether a photo is one of Flickr's, whoever gave it: its page is there also if it was found by Openverse, or is
+// a varied copy.
+func FromFlickr(s curate.Source) bool {
+	u, err := url.Parse(s.PageURL)
+	if s.Kind == "flickr" || err != nil {
+		return s.Kind == "flickr"
 	}
 	host := strings.ToLower(u.Hostname())
 	return host == "flickr.com" || strings.HasSuffix(host, ".flickr.com")

@@ -119,7 +119,8 @@ func TestNotices(t *testing.T) {
 		want   int
 	}{
 		{curate.Source{Kind: "flickr", Author: "x"}, 1},
-		{curate.Source{Kind: "openverse", PageURL: "https://www.flickr.com/photos/x"}, 0}, // It did not come through Flickr's API.
+		{curate.Source{Kind: "openverse", PageURL: "https://www.flickr.com/photos/x"}, 1}, // Flickr's, whoever found it.
+		{curate.Source{Kind: "openverse", PageURL: "https://example.org/flickr.com"}, 0},
 		{curate.Source{Kind: augment.Kind, PageURL: "https://www.flickr.com/photos/x"}, 1},
 		{curate.Source{Kind: augment.Kind, PageURL: "https://notflickr.com/"}, 0},
 	} {

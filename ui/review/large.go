@@ -13,6 +13,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"kaika/core/credit"
 	"kaika/core/curate"
 	"kaika/core/thumb"
 	"kaika/ui/widgets"
@@ -216,7 +217,7 @@ func (l *largeView) drawFacts() {
 	}
 	l.fact(v.tx.T("review.fact.path"), p.Path, "")
 	l.facts.Add(l.folder)
-	if s.Kind == flickr {
+	if credit.FromFlickr(s) {
 		notice := widgets.NewText(v.tx.T("collect.flickr.notice"))
 		notice.SizeName, notice.Importance = theme.SizeNameCaptionText, widget.LowImportance
 		l.facts.Add(notice)

@@ -637,6 +637,25 @@ func TestShowPhotosThatAreGone(t *testing.T) {
 	r.reads("1 photo\n")
 }
 
+// TestNoticeOfFlickr shows Flickr's sentence with its photos, whoever found them, and with copies of them.
+func TestNoticeOfFlickr(t *testing.T) {
+	for kind, want := range map[string]bool{"openverse": true, "augmented": true, "folder": false} {
+		r := newRoom(t, picturetest.Dataset(t, 1, "rose"))
+		s := curate.Source{Kind: kind}
+		if want {
+			s.PageURL = "https://www.flickr.com/photos/jane/1"
+		}
+		if _, err := r.library.Add(t.Context(), curate.Addition{Label: "rose", Name: "from.jpg", Data: picturetest.JPEG(1, 1, 120, 90), Source: s}); err != nil {
+			t.Fatal(err)
+		}
+		r.until("the new photo", func() bool { return len(r.p.photos) == 2 })
+		r.p.enlarge(1)
+		if got := strings.Contains(texts(r.window.Content()), "is not endorsed"); got != want {
+			t.Errorf("%s: the notice is shown: %t", kind, got)
+		}
+	}
+}
+
 func TestProvenance(t *testing.T) {
 	r := newRoom(t, picturetest.Dataset(t, 1, "rose"))
 	if _, err := r.library.Add(t.Context(), curate.Addition{
