@@ -74,9 +74,24 @@ func TestCollect(t *testing.T) {
 			if got := landed(t, dir); got["rose"] != 3 || got["sunflower"] != 3 || got["ユリ"] != 3 || len(got) != 3 {
 				t.Errorf("landed %v", got)
 			}
-			var report collect.Report
-			if err := json.Unmarshal([]byte(stdout), &report); err != nil || len(report.Results) != 3 || report.Results[0].Landed != 3 {
+			var report struct { // By the names that scripts rely on.
+				Results []struct {
+					Keyword, Label              string
+					Count, Landed, There, Moved int
+					Refused                     int
+					Reasons                     map[string]int
+					Exhausted                   bool
+				} `json:"results"`
+				Reasons map[string]int  `json:"reasons"`
+				Refused json.RawMessage `json:"refused"`
+			}
+			if err := json.Unmarshal([]byte(stdout), &report); err != nil || len(report.Results) != 3 || report.Results[2].Label != "ユリ" || report.Results[0].Landed != 3 {
 				t.Errorf("reported %s: %v", stdout, err)
+			}
+			for _, name := range []string{"results", "keyword", "label", "count", "landed", "there", "moved", "refused", "reasons", "exhausted"} {
+				if !strings.Contains(stdout, `"`+name+`":`) {
+					t.Errorf("%q is not in %s", name, stdout)
+				}
 			}
 			before := s.Counts().Pictures
 			if code, stdout, stderr = told(t, args[:len(args)-1]...); code != exitDone || !strings.Contains(stdout, "3 of 3, 3 of them there before") {

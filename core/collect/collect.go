@@ -18,9 +18,9 @@ import (
 
 // A Request asks a source for photos.
 type Request struct {
-	Keyword string // What to look for: words, or the name of a label folder, "" for the photos that lie in none.
-	Label   string // The label that they get in the dataset.
-	Count   int    // The photos wanted under the label, those that an earlier run brought included; 0 for all there are.
+	Keyword string `json:"keyword"` // What to look for: words, or the name of a label folder, "" for the photos that lie in none.
+	Label   string `json:"label"`   // The label that they get in the dataset.
+	Count   int    `json:"count"`   // The photos wanted under the label, those that an earlier run brought included; 0 for all there are.
 }
 
 // A Source gives photos, the best first.

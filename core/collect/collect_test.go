@@ -1,13 +1,17 @@
 package collect_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -372,6 +376,61 @@ func TestMovedAndDeletedSince(t *testing.T) {
 	report, err = c.Run(t.Context(), []collect.Request{{"rose", "Rose", 0}})
 	if r := report.Results[0]; err != nil || r.Reasons[collect.Deleted] != 1 || r.Reasons[collect.Duplicate] != 4 || r.Landed != 1 {
 		t.Errorf("from elsewhere: %+v, %v", r, err)
+	}
+}
+
+// TestCopyInTheTrash has a photo that was collected twice, and one of the two deleted: the one that is there counts.
+func TestCopyInTheTrash(t *testing.T) {
+	lib := &library{}
+	c := collect.Collector{Library: lib, Source: collect.NewFolder(tree(t, map[string][]byte{"rose/1.jpg": photo(1)}))}
+	requests := []collect.Request{{"rose", "rose", 1}}
+	if _, err := c.Run(t.Context(), requests); err != nil {
+		t.Fatal(err)
+	}
+	deleted := lib.photos[0]
+	deleted.Deleted = time.Now()
+	lib.photos = append(lib.photos, deleted)
+	report, err := c.Run(t.Context(), requests)
+	if r := report.Results[0]; err != nil || r.There != 1 || r.Refused != 0 || r.Exhausted {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// finding is a source that finds the photos of a list by keywords.
+type finding map[string][]int
+
+func (finding) Name() string { return "a list" }
+
+func (s finding) Search(_ context.Context, r collect.Request) iter.Seq2[collect.Item, error] {
+	return func(yield func(collect.Item, error) bool) {
+		for _, n := range s[r.Keyword] {
+			id := strconv.Itoa(n)
+			item := collect.Item{
+				Keyword: r.Keyword, Name: id + ".jpg", Source: curate.Source{Kind: "list", ID: id},
+				Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(photo(n))), nil },
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestTwoKeywordsForOneLabel has photos that both keywords find: each keyword brings as many as were asked for.
+func TestTwoKeywordsForOneLabel(t *testing.T) {
+	lib := &library{}
+	c := collect.Collector{Library: lib, Source: finding{"rose": {1, 2, 3, 4, 5}, "red flower": {2, 1, 3, 6, 7, 8, 9}}}
+	requests := []collect.Request{{"rose", "rose", 3}, {"red flower", "rose", 3}}
+	for again := range 2 {
+		report, err := c.Run(t.Context(), requests)
+		if err != nil || len(lib.photos) != 6 {
+			t.Fatalf("there are %d photos, %v", len(lib.photos), err)
+		}
+		for _, r := range report.Results {
+			if r.Landed != 3-3*again || r.There != 3*again || r.Moved+r.Refused != 0 || r.Exhausted {
+				t.Errorf("run %d: %+v", again, r)
+			}
+		}
 	}
 }
 

@@ -46,8 +46,7 @@ type Collector struct {
 	Observe func(Event)      // Is told of each photo, from the goroutine that calls Run; may be nil.
 	Now     func() time.Time // A clock; nil for the real one.
 
-	// Comparer is that of Library, to have photos refused that look like one of it or of its trash, or that cannot be decoded;
-	// nil to take them, and not to decode more than has to be, which is faster.
+	// Comparer is that of Library, to have photos refused that look like one of it or of its trash; nil to take them.
 	Comparer Comparer
 	// Compared is told of how many photos of the dataset the looks were found out, before the first photo is read, if they were
 	// not known of all: it may take minutes the first time. It may be nil.
@@ -56,10 +55,10 @@ type Collector struct {
 
 // Counts say what became of the photos of a request.
 type Counts struct {
-	Landed  int // New in the dataset.
-	There   int // In the dataset since an earlier run.
-	Moved   int // Those of There that have another label than the request's by now: others take their places.
-	Refused int
+	Landed  int `json:"landed"` // New in the dataset.
+	There   int `json:"there"`  // In the dataset since an earlier run. A photo that several keywords find counts for the first one.
+	Moved   int `json:"moved"`  // Those of There that have another label than the request's by now: others take their places.
+	Refused int `json:"refused"`
 }
 
 // An Event tells what became of one photo: Photo is set if it landed, Refusal if it was refused, and neither if it was
@@ -76,14 +75,14 @@ type Result struct {
 	Request
 	Counts
 
-	Reasons   map[picture.Reason]int // Refusals by their reasons.
-	Exhausted bool                   // Whether the source had no more before Count was reached. Never for a Count of 0.
+	Reasons   map[picture.Reason]int `json:"reasons"`   // Refusals by their reasons.
+	Exhausted bool                   `json:"exhausted"` // Whether the source had no more before Count was reached. Never for a Count of 0.
 }
 
 // A Report is what became of all requests.
 type Report struct {
-	Results []Result               // In the order of the requests.
-	Reasons map[picture.Reason]int // All refusals by their reasons, also those that belong to no request.
+	Results []Result               `json:"results"` // In the order of the requests.
+	Reasons map[picture.Reason]int `json:"reasons"` // All refusals by their reasons, also those that belong to no request.
 }
 
 // Run collects until each request has its photos or the source has no more. Photos that an earlier run brought from the same
@@ -103,10 +102,10 @@ func (c *Collector) Run(ctx context.Context, requests []Request) (Report, error)
 		r.report.Results = append(r.report.Results, Result{Request: request, Reasons: map[picture.Reason]int{}})
 	}
 	r.filled, r.pending = make([]int, len(requests)), make([]int, len(requests))
-	for _, trash := range []bool{false, true} {
+	for _, trash := range []bool{true, false} { // What is there counts, although another copy of it was thrown away.
 		for _, p := range c.Library.Photos(curate.Query{Trash: trash}) {
 			if p.Source.Kind != "" {
-				r.known[placeOf(p.Source)] = known{p.Size, p.Label, trash}
+				r.known[placeOf(p.Source)] = known{size: p.Size, label: p.Label, deleted: trash}
 			}
 		}
 	}
@@ -152,6 +151,7 @@ type known struct {
 	size    int64
 	label   string
 	deleted bool
+	counted bool // For a request of this run.
 }
 
 // wants reports whether request i needs more photos, if all in the queue are good.
@@ -250,7 +250,7 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 		if err := r.settleQueue(ctx); err != nil {
 			return err
 		}
-		return r.there(i, k.label)
+		return r.there(i, at)
 	}
 	if r.Comparer != nil && !r.compared {
 		if err := r.Comparer.Fingerprints(ctx, r.Compared); err != nil {
@@ -277,12 +277,19 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 	return nil
 }
 
-// there counts a photo for request i that is in the dataset under a label.
-func (r *run) there(i int, label string) error {
-	if result := &r.report.Results[i]; label == result.Label {
-		r.filled[i]++
-	} else {
+// there counts a photo of a place for request i, which is in the dataset. If another request that has the same label counts
+// it already, it is no news: that each of them gets its number, it must not count for both.
+func (r *run) there(i int, at place) error {
+	k, result := r.known[at], &r.report.Results[i]
+	switch {
+	case k.label != result.Label:
 		result.Moved++
+	case k.counted:
+		return nil
+	default:
+		k.counted = true
+		r.known[at] = k
+		r.filled[i]++
 	}
 	return r.settle(i, Event{}, nil)
 }
@@ -310,13 +317,13 @@ func (r *run) next(ctx context.Context) error {
 	}
 	photo, err := r.land(ctx, r.report.Results[c.request].Label, c)
 	if twice := (*curate.DuplicateError)(nil); errors.As(err, &twice) && twice.Photo.Deleted.IsZero() && placeOf(twice.Photo.Source) == c.at {
-		r.known[c.at] = known{twice.Photo.Size, twice.Photo.Label, false}
-		return r.there(c.request, twice.Photo.Label) // Another run has brought it meanwhile.
+		r.known[c.at] = known{size: twice.Photo.Size, label: twice.Photo.Label}
+		return r.there(c.request, c.at) // Another run has brought it meanwhile.
 	}
 	if err != nil {
 		return r.settle(c.request, Event{}, err)
 	}
-	r.known[c.at] = known{photo.Size, photo.Label, false}
+	r.known[c.at] = known{size: photo.Size, label: photo.Label, counted: true}
 	r.filled[c.request]++
 	return r.settle(c.request, Event{Photo: &photo}, nil)
 }
@@ -335,7 +342,8 @@ type candidate struct {
 }
 
 // look finds out whether a candidate is a good photo, and what it looks like if that is wanted.
-func (c *candidate) look(ctx context.Context, minSide int, decoded bool, pixels *semaphore.Weighted) error {
+// It is decoded in any case: a photo that is damaged in its middle has a good header, and may have a good end.
+func (c *candidate) look(ctx context.Context, minSide int, compared bool, pixels *semaphore.Weighted) error {
 	e, err := picture.Parse(c.data)
 	if err != nil {
 		return badPicture(err, c.item)
@@ -349,13 +357,15 @@ func (c *candidate) look(ctx context.Context, minSide int, decoded bool, pixels 
 		return fmt.Errorf("looking at %s: %w", c.item.path(), err)
 	}
 	defer pixels.Release(size)
-	if decoded {
-		c.looks, err = look(e)
-	} else {
-		err = whole(e)
-	}
-	if err != nil {
+	img, err := picture.Decode(e)
+	switch {
+	case picture.ReasonOf(err) == picture.Unsupported: // The engine knows more kinds than Go does.
+	case err != nil && cutOff(e):
+		return badPicture(&picture.Error{Reason: picture.Truncated, Detail: "is a JPEG that ends too early: download or copy it again", Err: err}, c.item)
+	case err != nil:
 		return badPicture(err, c.item)
+	case compared:
+		c.looks = curate.FingerprintOf(img)
 	}
 	return nil
 }
@@ -457,30 +467,10 @@ func read(ctx context.Context, item Item) ([]byte, error) {
 	return data, nil
 }
 
-// whole finds a JPEG that was cut off among its pixels, which its header does not show. Only one without an end (ITU-T T.81,
-// B.2.1: the marker EOI) near its last bytes is decoded to find out: decoding all would take longer than all the rest.
-func whole(e picture.Encoded) error {
+// cutOff reports whether a JPEG that cannot be decoded has no end (ITU-T T.81, B.2.1: the marker EOI) near its last bytes.
+func cutOff(e picture.Encoded) bool {
 	const near = 4096 // Some programs put something of their own behind the picture.
-	if e.Kind != picture.JPEG || bytes.Contains(e.Data[max(0, len(e.Data)-near):], []byte("\xff\xd9")) {
-		return nil
-	}
-	_, err := picture.Decode(e)
-	if err == nil || picture.ReasonOf(err) == picture.Unsupported { // The engine knows more kinds than Go does.
-		return nil
-	}
-	return &picture.Error{Reason: picture.Truncated, Detail: "is a JPEG that ends too early: download or copy it again", Err: err}
-}
-
-// look decodes a picture and gives what it looks like. The error is a *picture.Error.
-func look(e picture.Encoded) (curate.Fingerprint, error) {
-	img, err := picture.Decode(e)
-	switch {
-	case err == nil:
-		return curate.FingerprintOf(img), nil
-	case picture.ReasonOf(err) == picture.Unsupported: // As in whole.
-		return curate.Fingerprint{}, nil
-	}
-	return curate.Fingerprint{}, err
+	return e.Kind == picture.JPEG && !bytes.Contains(e.Data[max(0, len(e.Data)-near):], []byte("\xff\xd9"))
 }
 
 // badPicture makes a refusal of an error of package picture.
