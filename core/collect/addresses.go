@@ -106,7 +106,7 @@ func (a *Addresses) SearchAll(ctx context.Context, requests []Request) iter.Seq2
 				return
 			}
 		}
-		const most = 20 // The addresses have many hosts, some of which may be down.
+		const most = 10 // The addresses have many hosts, some of which may be gone.
 		d := downloads{web: &a.Web, pace: &a.pictures, allowed: sameSite, flickr: []string{"staticflickr.com"}, most: most}
 		wanted := keywords(requests)
 		for _, l := range list {

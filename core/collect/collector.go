@@ -46,6 +46,10 @@ type Collector struct {
 	Observe func(Event)      // Is told of each photo, from the goroutine that calls Run; may be nil.
 	Now     func() time.Time // A clock; nil for the real one.
 
+	// Waiting is told that a service wants to be left alone until a time, if that is more than a few seconds from now, from the
+	// goroutine that calls Run; it may be nil. What comes next says that the time is over.
+	Waiting func(service string, until time.Time)
+
 	// Comparer is that of Library, to have photos refused that look like one of it or of its trash; nil to take them.
 	Comparer Comparer
 	// Compared is told of how many photos of the dataset the looks were found out, before the first photo is read, if they were
@@ -109,7 +113,7 @@ func (c *Collector) Run(ctx context.Context, requests []Request) (Report, error)
 			}
 		}
 	}
-	err := r.all(ctx, requests)
+	err := r.all(withWaiting(ctx, c.Waiting), requests)
 	if err == nil {
 		for i := range r.report.Results {
 			r.report.Results[i].Exhausted = r.wants(i) && requests[i].Count > 0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -33,9 +34,15 @@ type downloads struct {
 	// allowed says whether a redirect may be followed.
 	allowed func(from, to *url.URL) bool
 	flickr  []string // The hosts of Flickr's pictures.
-	// most is how many pictures in a row may fail because of the network before that is the trouble.
-	most   int
-	failed int // In a row until now.
+	// most is how many pictures of the service, or how many hosts where there are several, may fail in a row because of the
+	// network before that is the trouble.
+	most int
+
+	failed  map[string]int           // Pictures in a row that failed so, by their hosts.
+	down    map[string]*ServiceError // Hosts that are asked for nothing more.
+	row     map[string]bool          // Hosts that failed since one answered.
+	there   bool                     // Whether any has answered.
+	skipped *ServiceError            // Why the last picture was not asked for.
 }
 
 // open gets the picture at an address whole. The name is what a refusal calls it.
@@ -45,12 +52,18 @@ func (d *downloads) open(ctx context.Context, name string, address *url.URL) (io
 		redirect: func(from, to *url.URL) error { return d.follow(name, from, to) },
 		check:    func(a answer) error { return d.look(name, a) },
 	}
-	if q.service == "" {
+	host := d.service
+	if host == "" {
+		host = address.Host
 		q.service = address.Hostname()
+	}
+	if e := d.down[host]; e != nil {
+		d.skipped = e
+		return nil, &Refusal{Reason: Unreachable, Name: name, Detail: "is not asked for any more in this run: " + e.Error(), Err: e}
 	}
 	a, err := d.web.get(ctx, q)
 	if err == nil {
-		d.failed = 0
+		d.answered(host)
 		return io.NopCloser(bytes.NewReader(a.body)), nil
 	}
 	var (
@@ -59,25 +72,75 @@ func (d *downloads) open(ctx context.Context, name string, address *url.URL) (io
 	)
 	switch {
 	case errors.Is(err, errTooLong):
+		d.answered(host)
 		err = tooLarge(name)
 	case !errors.As(err, &refusal) && !errors.As(err, &service):
 		return nil, err // The context's.
-	case service != nil && gone(service.Status):
+	case service != nil && (service.Status == http.StatusNotFound || service.Status == http.StatusGone):
+		d.answered(host)
 		err = refuse(Gone, name, "is not there any more, or not for everybody (%d %s)", service.Status, http.StatusText(service.Status))
 	case service != nil:
-		if d.failed++; d.failed >= d.most {
+		if d.trouble(host, service) {
 			return nil, service
 		}
-		return nil, &Refusal{Reason: Unreachable, Name: name, Detail: "cannot be downloaded now: " + service.Error(), Err: service}
+		err = &Refusal{Reason: Unreachable, Name: name, Detail: "cannot be downloaded now: " + service.Error(), Err: service}
+	case refusal.Reason == Gone:
+		d.answered(host)
+	case refusal.Reason != Redirected: // Something other than a picture, which a filter of the network may have put there.
+		if d.odd(host) {
+			return nil, &ServiceError{Service: q.service, Detail: "gives no pictures but something else: if this network asks you to sign in, or keeps pages from you, " +
+				"open a browser and see to that, then run it again; it goes on where it was"}
+		}
 	}
-	d.failed = 0 // The server is there.
 	return nil, err
 }
 
-// gone reports whether a status is an answer about one picture.
-func gone(status int) bool {
-	return status >= http.StatusBadRequest && status < http.StatusInternalServerError &&
-		status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
+// answered takes down that a host gave a picture, or has none.
+func (d *downloads) answered(host string) {
+	d.there, d.row = true, nil
+	delete(d.failed, host)
+}
+
+// trouble takes down that a host could not be asked for a picture, and reports whether that is the end. Where pictures have
+// several hosts it is only if as many of them fail one after the other; one that cannot be found, that wants to be left alone
+// for long or that failed a few times is not asked any more.
+func (d *downloads) trouble(host string, why *ServiceError) bool {
+	const few = 3
+	ends, lookup := d.odd(host), (*net.DNSError)(nil)
+	if d.service != "" {
+		return ends || why.RetryAfter > patience
+	}
+	if d.failed[host] >= few || why.RetryAfter > patience || errors.As(why.Err, &lookup) && lookup.IsNotFound {
+		if d.down == nil {
+			d.down = map[string]*ServiceError{}
+		}
+		d.down[host] = why
+	}
+	return ends
+}
+
+// odd takes down that a host gave neither a picture nor word that it has none, and reports whether that is the end.
+func (d *downloads) odd(host string) bool {
+	if d.failed == nil {
+		d.failed = map[string]int{}
+	}
+	if d.row == nil {
+		d.row = map[string]bool{}
+	}
+	d.failed[host]++
+	d.row[host] = true
+	if d.service != "" {
+		return d.failed[host] >= d.most
+	}
+	return len(d.row) >= d.most
+}
+
+// end is the error at the end of what a source has: that it has no more is not true where no host was there.
+func (d *downloads) end() error {
+	if d.skipped != nil && !d.there {
+		return d.skipped
+	}
+	return nil
 }
 
 // follow says whether a redirect is followed.

@@ -92,6 +92,7 @@ type Flickr struct {
 var _ Source = (*Flickr)(nil)
 
 const (
+	searchMethod  = "flickr.photos.search"
 	flickrPage    = 500  // The most results that a page can have.
 	flickrLimit   = 4000 // The results of a search that can be had. The pages behind repeat them.
 	flickrSide    = 1024
@@ -340,12 +341,12 @@ func (s *flickrSearch) page(ctx context.Context, of span, number int) (result, e
 	if len(tags) > 0 {
 		args["tags"], args["tag_mode"] = strings.Join(tags, ","), "all"
 	}
-	found, err := call[flickrPhotos](ctx, s.Flickr, "flickr.photos.search", args)
+	found, err := call[flickrPhotos](ctx, s.Flickr, searchMethod, args)
 	if err != nil {
 		return result{}, err
 	}
 	if found.Page == nil {
-		return result{}, unreadableAnswer("Flickr", "flickr.photos.search", errors.New("it has no photos element"))
+		return result{}, unreadableAnswer("Flickr", searchMethod, errors.New("it has no photos element"))
 	}
 	total, err := strconv.Atoi(found.Page.Total)
 	if err != nil {
@@ -603,7 +604,7 @@ func (f *Flickr) read(method string, a answer, response flickr.FlickrResponse) e
 	message := clip(response.ErrorMsg())
 	for _, hidden := range []secret.Text{f.Secret, f.Key} {
 		if !hidden.Empty() {
-			message = strings.ReplaceAll(message, hidden.Reveal(), hidden.String())
+			message = strings.ReplaceAll(message, hidden.Reveal(), "…")
 		}
 	}
 	e := &FlickrError{Method: method, Code: response.ErrorCode(), Message: message}
@@ -637,6 +638,7 @@ type FlickrError struct {
 // Error says in a sentence what is wrong, and what to do.
 func (e *FlickrError) Error() string {
 	said := fmt.Sprintf("(%q, code %d)", e.Message, e.Code)
+	searched := e.Method == "" || e.Method == searchMethod // The same numbers mean something else elsewhere.
 	switch {
 	case e.Code == CodeInvalidKey:
 		return "Flickr does not accept the key " + said + ": check the key in Settings; Flickr switches off keys that make too many calls"
@@ -644,6 +646,8 @@ func (e *FlickrError) Error() string {
 		return "Flickr does not accept the secret of the key " + said + ": check the secret in Settings"
 	case e.passing():
 		return "Flickr is not available for now " + said + ": try again later; it goes on where it was"
+	case !searched:
+		return "Flickr refuses " + e.Method + " " + said + ": try again later; if this stays so, Flickr may have changed, and Kaika needs an update"
 	case e.Code == CodeTooManyTags:
 		return "Flickr finds too many tags in the search " + said + ": exclude fewer tags"
 	case e.Code == CodeParameterless:

@@ -288,6 +288,10 @@ func TestFlickrErrors(t *testing.T) {
 			f.Web.Idle = 20 * time.Millisecond
 			s.Faults = collecttest.Faults{Rate: 1, Kinds: []collecttest.Fault{collecttest.Stalled}, InARow: 1000}
 		}, 0, 0, "silent", 0},
+		"dripping": {func(s *collecttest.Server, f *collect.Flickr) {
+			f.Web.Idle = 50 * time.Millisecond
+			s.Faults = collecttest.Faults{Rate: 1, Kinds: []collecttest.Fault{collecttest.Dripping}, InARow: 1000}
+		}, 0, 0, "took too long", 0},
 		"no server": {func(_ *collecttest.Server, f *collect.Flickr) { f.Endpoint = "http://127.0.0.1:1/" }, 0, 0, "check the network", 0},
 		"too many tags": {func(_ *collecttest.Server, f *collect.Flickr) {
 			f.ExcludeTags = strings.Fields(strings.Repeat("x ", 20))
@@ -579,6 +583,7 @@ func TestFlickrDistrustsItsAnswers(t *testing.T) {
 		})
 	}
 	for name, body := range map[string]string{
+		"other":     `<rsp stat="fail"><err code="116" msg="Bad URL found"/></rsp>`,
 		"echo":      `<rsp stat="fail"><err code="100" msg="Invalid API Key ` + testKey + ` ` + testSecret + `"/></rsp>`,
 		"endless":   `<rsp stat="fail"><err code="7" msg="` + strings.Repeat("x\n", 10_000) + `"/></rsp>`,
 		"no code":   `<rsp stat="fail"></rsp>`,

@@ -48,10 +48,10 @@ type pace struct {
 	next time.Time     // No request begins before.
 }
 
-// wait waits for a turn.
-func (p *pace) wait(ctx context.Context, c Clock) error {
+// turn takes the next turn, and gives the time until then.
+func (p *pace) turn(now time.Time) time.Duration {
 	p.mu.Lock()
-	now := c.now()
+	defer p.mu.Unlock()
 	turn, gap := now, max(p.gap, p.shortest)
 	if p.next.After(turn) {
 		turn = p.next
@@ -60,8 +60,7 @@ func (p *pace) wait(ctx context.Context, c Clock) error {
 		turn = p.turns.take(now, turn, gap)
 	}
 	p.next = turn.Add(gap)
-	p.mu.Unlock()
-	return c.sleep(ctx, turn.Sub(now))
+	return turn.Sub(now)
 }
 
 // slower doubles the gap, because the host complained, and keeps everybody off it until a time.

@@ -63,10 +63,20 @@ func (o *Openverse) Search(ctx context.Context, r Request) iter.Seq2[Item, error
 		if s.terms == nil {
 			s.terms = FreeTerms()
 		}
-		if err := s.run(ctx); err != nil && !errors.Is(err, errEnough) {
+		err := s.run(ctx)
+		if err == nil {
+			err = s.downloads.end()
+		}
+		if err != nil && !errors.Is(err, errEnough) {
 			yield(Item{Keyword: r.Keyword}, err)
 		}
 	}
+}
+
+// noMore reports whether a status says that there are no pages behind the first ones.
+func noMore(status int) bool {
+	return status >= http.StatusBadRequest && status < http.StatusInternalServerError &&
+		status != http.StatusForbidden && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
 func (o *Openverse) setPace() {
@@ -137,7 +147,7 @@ func (s *openverseSearch) run(ctx context.Context) error {
 		}
 		page.RawQuery = values.Encode()
 		results, err := s.ask(ctx, &page)
-		if refused := (*ServiceError)(nil); number > 1 && errors.As(err, &refused) && gone(refused.Status) {
+		if refused := (*ServiceError)(nil); number > 1 && errors.As(err, &refused) && noMore(refused.Status) {
 			return nil // It gives no more pages to those without a key, whatever it said.
 		}
 		if err != nil {

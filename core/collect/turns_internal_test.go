@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,19 +19,13 @@ func TestTurns(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state", "kaika", "flickr.pace")
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := start
-	clock := Clock{Now: func() time.Time { return now }, Sleep: func(_ context.Context, d time.Duration) error {
-		now = now.Add(max(d, 0))
-		return nil
-	}}
 	const runs, calls = 50, 3
 	var asked []time.Time
 	for range runs {
 		one, other := sharing(file), sharing(file)
 		for range calls {
 			for _, p := range []*pace{one, other} {
-				if err := p.wait(t.Context(), clock); err != nil {
-					t.Fatal(err)
-				}
+				now = now.Add(max(p.turn(now), 0))
 				asked = append(asked, now)
 			}
 		}

@@ -90,8 +90,8 @@ var errTooLong = errors.New("the answer is too long")
 func (w *Web) get(ctx context.Context, q query) (answer, error) {
 	for try := 1; ; try++ {
 		if !w.Unpaced {
-			if err := q.pace.wait(ctx, w.Clock); err != nil {
-				return answer{}, fmt.Errorf("waiting for %s: %w", q.service, err)
+			if err := w.pause(ctx, q.service, q.pace.turn(w.Clock.now())); err != nil {
+				return answer{}, err
 			}
 		}
 		a, err := w.once(ctx, q)
@@ -110,18 +110,44 @@ func (w *Web) get(ctx context.Context, q query) (answer, error) {
 		if passing.tries > 0 {
 			last = passing.tries
 		}
+		if passing.after > patience { // Nobody waits so long: neither this request nor the next one.
+			return answer{}, passing.error
+		}
 		wait := max(backoff(try), passing.after)
 		if passing.slow {
 			q.pace.slower(w.Clock.now().Add(wait))
 		}
-		if try >= last || passing.after > patience {
+		if try >= last {
 			return answer{}, passing.error
 		}
 		w.log().Debug("trying again", "service", q.service, "path", q.address.Path, "try", try, "wait", wait, "error", passing.error)
-		if err := w.Clock.sleep(ctx, wait); err != nil {
-			return answer{}, fmt.Errorf("waiting for %s: %w", q.service, err)
+		if err := w.pause(ctx, q.service, wait); err != nil {
+			return answer{}, err
 		}
 	}
+}
+
+// pause lets a service alone for a while, and tells of it if that is so long that somebody would wonder.
+func (w *Web) pause(ctx context.Context, service string, d time.Duration) error {
+	const long = 5 * time.Second
+	if tell, ok := ctx.Value(waiting{}).(func(string, time.Time)); ok && d >= long {
+		tell(service, w.Clock.now().Add(d))
+	}
+	if err := w.Clock.sleep(ctx, d); err != nil {
+		return fmt.Errorf("waiting for %s: %w", service, err)
+	}
+	return nil
+}
+
+// waiting is the key of the function, among the values of a context, that is told of long pauses.
+type waiting struct{}
+
+// withWaiting gives a context by whose requests tell is told of long pauses, as Collector.Waiting is.
+func withWaiting(ctx context.Context, tell func(service string, until time.Time)) context.Context {
+	if tell == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, waiting{}, tell)
 }
 
 // backoff is the time to wait after a number of failed tries, between the half and the whole of what doubles with each, so
@@ -141,6 +167,7 @@ func (w *Web) log() *slog.Logger {
 var (
 	errSilent  = errors.New("the server fell silent")
 	errEndless = errors.New("the answer took too long")
+	errGarbled = errors.New("its answer is not as the web has them")
 )
 
 // once asks once.
@@ -218,6 +245,7 @@ func (q query) broken(ctx context.Context, err error) error {
 		refusal     *Refusal
 		certificate *tls.CertificateVerificationError
 		lookup      *net.DNSError
+		connection  net.Error
 	)
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // Its text is the address, with all that is in it.
@@ -229,6 +257,13 @@ func (q query) broken(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal
+	case errors.Is(err, errSilent), errors.Is(err, errEndless), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case !errors.As(err, &certificate) && !errors.As(err, &connection):
+		// What else there is may quote the answer, such as a Location that cannot be read, and with it our query.
+		err = errGarbled
+		e.Err = err
+	}
+	switch {
 	case errors.As(err, &certificate):
 		e.Detail = fmt.Sprintf("cannot be trusted (%v): check this computer's date, and whether something on the network reads along", err)
 		return e
@@ -262,8 +297,10 @@ func (q query) judge(resp *http.Response, now time.Time) error {
 		return &passingError{error: e, after: after}
 	case code >= http.StatusMultipleChoices && code < http.StatusBadRequest:
 		e.Detail = fmt.Sprintf("sends us elsewhere (%s): if this network asks you to sign in, open a browser and do so, then run it again", status)
+	case code == http.StatusBadRequest:
+		e.Detail = fmt.Sprintf("does not understand what it is asked for (%s): look for something else; if this stays so, Kaika may need an update", status)
 	default:
-		e.Detail = fmt.Sprintf("refuses (%s)", status)
+		e.Detail = fmt.Sprintf("refuses (%s): it, or something on the way, may keep this network out: run it again later or over another network; it goes on where it was", status)
 	}
 	return e
 }

@@ -45,9 +45,17 @@ func (t Text) Reveal() string {
 // Empty reports whether there is no text.
 func (t Text) Empty() bool { return t.text == nil }
 
-// String gives the mask: "…" and the last three characters, by which an owner tells one key from another. Of a text of
-// fewer than twelve characters it shows none.
+// String gives the mask: "…", or "" where there is no text.
 func (t Text) String() string {
+	if t.Empty() {
+		return ""
+	}
+	return "…"
+}
+
+// Hint gives the mask with the last three characters behind it, by which an owner tells one key from another: for nobody
+// else's eyes. Of a text of fewer than twelve characters it shows none.
+func (t Text) Hint() string {
 	const shown, enough = 3, 12
 	if t.Empty() {
 		return ""

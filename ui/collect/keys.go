@@ -100,7 +100,7 @@ func (k *keyPresenter) ask(sentence string, do func(context.Context) error, done
 			if k.ctx.Err() != nil {
 				return
 			}
-			k.busy, k.mask, k.place = false, c.Key.String(), place
+			k.busy, k.mask, k.place = false, c.Key.Hint(), place
 			if did {
 				done()
 			}

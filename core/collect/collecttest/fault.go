@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"kaika/core/picture/picturetest"
 )
@@ -24,6 +25,7 @@ const (
 	WebPage           // A web page with status 200.
 	CutOff            // Half of the bytes, and the end of the connection.
 	Stalled           // Half of the bytes, and silence.
+	Dripping          // The bytes one by one, without an end in sight.
 	Elsewhere         // A redirect to another host.
 	Unavailable       // A redirect to a picture that says that there is none, as Flickr's.
 	StandIn           // That picture itself, as a PNG.
@@ -34,8 +36,8 @@ const (
 	HalfPicture       // Half of a JPEG, as if it was whole.
 )
 
-// Passing lists the faults after which a client should ask again. Stalled is left out, because it costs a client its
-// patience each time.
+// Passing lists the faults after which a client should ask again. Stalled and Dripping are left out, because they
+// cost a client its patience each time.
 func Passing() []Fault { return []Fault{TooMany, Broken, Overloaded, Strange, WebPage, CutOff} }
 
 // Faults say how often what goes wrong. Whether it does for one answer follows from the seed, what was asked for, and how
@@ -116,6 +118,8 @@ func (f Fault) common(w http.ResponseWriter, r *http.Request, whole []byte) bool
 			<-r.Context().Done()
 		}
 		panic(http.ErrAbortHandler)
+	case Dripping:
+		drip(w, r)
 	case Elsewhere:
 		astray(w, r, "picture.jpg")
 	case Missing:
@@ -132,6 +136,25 @@ func (f Fault) common(w http.ResponseWriter, r *http.Request, whole []byte) bool
 		return false
 	}
 	return true
+}
+
+// drip gives one byte after the other, until the client has enough of it.
+func drip(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", strconv.Itoa(1<<20))
+	w.WriteHeader(http.StatusOK)
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for {
+		_, _ = w.Write([]byte{' '})
+		if flusher, ok := w.(http.Flusher); ok {
+			flusher.Flush()
+		}
+		select {
+		case <-ticker.C:
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	}
 }
 
 // astray redirects to another host.
