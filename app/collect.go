@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,12 +18,6 @@ import (
 	"kaika/core/curate"
 	"kaika/core/dataset"
 	"kaika/core/picture"
-)
-
-// Sources of kaika collect that are services; anything else is a folder, an archive or a list of the user's own.
-const (
-	fromFlickr    = "flickr"
-	fromOpenverse = "openverse"
 )
 
 // collectFlags are those of kaika collect.
@@ -47,7 +42,7 @@ Authors and licenses are kept: kaika dataset credits.
 
 Sources: flickr (with a key of your own, from the window's settings or ` + flickrKeyVariable + `
 and ` + flickrSecretVariable + `), openverse (no key), or the path of a folder, of an archive
-(tar, tar.gz, zip) or of a list of addresses (.csv, .txt): these bring all their labels
+(tar, tar.gz, zip) or of a list of addresses (.csv, .tsv, .txt): these bring all their labels
 when no keyword is given.`,
 		Example: `  kaika collect rose sunflower lilium --count 20 --dataset flowers
   kaika collect "crack in wall=crack" --source openverse --count 50 --dataset walls
@@ -68,7 +63,7 @@ when no keyword is given.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&flags.dataset, "dataset", "", "folder of the dataset; it is made if it is missing")
-	f.StringVar(&flags.source, "source", fromFlickr, "flickr, openverse, or the path of a folder, an archive or a list of addresses")
+	f.StringVar(&flags.source, "source", collect.Services()[0].Kind, strings.Join(serviceKinds(), ", ")+", or the path of a folder, an archive or a list of addresses")
 	f.IntVar(&flags.count, "count", 20, "photos a keyword; 0 for all there are")
 	flags.add(f)
 	f.BoolVar(&flags.nearDuplicates, "near_duplicates", false, "also photos that look like one that is there, such as the same one in another size")
@@ -78,15 +73,13 @@ when no keyword is given.`,
 
 // source opens the source that the flags name.
 func (e *environment) source(ctx context.Context, flags collectFlags) (collect.Source, error) {
-	switch strings.ToLower(flags.source) {
-	case fromFlickr:
-		return e.searchFlickr(ctx, flags.search)
-	case fromOpenverse:
-		return e.searchOpenverse(flags.search)
+	if s, ok := collect.ServiceOf(strings.ToLower(flags.source)); ok {
+		return e.search(ctx, s, flags.Wanted)
 	}
-	switch strings.ToLower(filepath.Ext(flags.source)) {
-	case ".csv", ".txt":
-		return collect.NewAddresses(flags.source), nil
+	if collect.IsList(flags.source) {
+		list := collect.NewAddresses(flags.source)
+		list.Web.Log = e.log
+		return list, nil
 	}
 	return collect.Open(flags.source)
 }
@@ -157,7 +150,7 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 		return usageError{fmt.Errorf("%w. Give a label of your own with KEYWORD=LABEL", err)}
 	}
 	refused := []dataset.Skip{}
-	collector := collect.Collector{Library: library, Source: source, MinSide: flags.minSide, Observe: func(event collect.Event) {
+	collector := collect.Collector{Library: library, Source: source, MinSide: flags.MinSide, Observe: func(event collect.Event) {
 		if r := event.Refusal; r != nil {
 			refused = append(refused, dataset.Skip{Path: r.Name, Reason: r.Reason, Detail: r.Detail})
 		}
@@ -166,6 +159,9 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 			e.terminal.progress(false, "%s: %s", w.Label, counted(w, event.Counts))
 		}
 	}}
+	collector.Waiting = func(service string, until time.Time) {
+		e.terminal.progress(true, "%s wants to be left alone until %s; it goes on by itself then", service, until.Local().Format("15:04:05"))
+	}
 	if !flags.nearDuplicates {
 		collector.Comparer, collector.Compared = library, func(done, total int) {
 			e.terminal.progress(done == total, "looked at %d of %d photos that are there", done, total)
@@ -186,10 +182,10 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 // library opens a dataset, which is made if it is missing.
 func (e *environment) library(ctx context.Context, dir string) (*curate.Library, error) {
 	library, err := curate.Create(ctx, dir, nil, curate.Options{Log: e.log})
-	if err == nil {
-		return library, nil
+	if errors.Is(err, fs.ErrExist) {
+		return curate.Open(ctx, dir, curate.Options{Log: e.log})
 	}
-	return curate.Open(ctx, dir, curate.Options{Log: e.log})
+	return library, err
 }
 
 // counted puts the counts of a request in words.

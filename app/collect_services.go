@@ -4,56 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/adrg/xdg"
 	"github.com/spf13/pflag"
 
 	"kaika/core/collect"
 )
 
-// search says which photos of a service are wanted, and in which order.
-type search struct {
-	wanted
-
-	// Of Flickr only.
-	sort          collect.FlickrSort
-	tagsOnly      bool // Look for the keyword among the tags only.
-	anyContent    bool // Also drawings and screenshots.
-	after, before time.Time
-
-	// Of Openverse only.
-	origins     []string // Where the photos are; none for everywhere.
-	photographs bool     // Only what is marked as a photograph.
-}
-
-// searchFlickr gives Flickr with the user's key. All runs and windows ask it in one pace.
-func (e *environment) searchFlickr(ctx context.Context, s search) (*collect.Flickr, error) {
-	f, err := e.flickr(ctx, s.wanted)
+// search gives a service, of which what is wanted can be asked for. All runs and windows ask it in one pace.
+func (e *environment) search(ctx context.Context, s collect.Service, w collect.Wanted) (collect.Source, error) {
+	access, err := e.access(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	f.Sort, f.AsTag, f.AnyContent, f.After, f.Before = s.sort, s.tagsOnly, s.anyContent, s.after, s.before
-	f.PaceFile = filepath.Join(xdg.StateHome, "kaika", "flickr.pace")
-	return f, nil
+	return s.Source(w, access), nil
 }
 
-// searchOpenverse gives Openverse, which needs no key.
-func (e *environment) searchOpenverse(s search) (*collect.Openverse, error) {
-	o, err := e.openverse(s.wanted)
-	if err != nil {
-		return nil, err
+// serviceKinds gives the names of the services in a terminal.
+func serviceKinds() []string { return kindsWith(func(collect.Filters) bool { return true }) }
+
+// kindsWith gives those of the services that have a choice.
+func kindsWith(has func(collect.Filters) bool) []string {
+	var kinds []string
+	for _, s := range collect.Services() {
+		if has(s.Filters) {
+			kinds = append(kinds, s.Kind)
+		}
 	}
-	o.Sources, o.Photographs = s.origins, s.photographs
-	return o, nil
+	return kinds
 }
 
 // searchFlags are the flags of a search as they are written.
 type searchFlags struct {
-	search
+	collect.Wanted
 
 	license, order, postedAfter, postedBefore string
 }
@@ -61,17 +46,18 @@ type searchFlags struct {
 // add makes the flags known.
 func (s *searchFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.license, "license", "", "licenses that are allowed, such as by,by-sa,cc0 (default those that allow every use)")
-	f.IntVar(&s.minSide, "min_side", 200, "the least length in pixels of a photo's shorter side")
-	f.StringSliceVar(&s.excludeWords, "exclude", nil, "words that must not be in title, description or tags")
-	f.StringSliceVar(&s.excludeTags, "exclude_tags", nil, "tags that a photo must not have")
-	f.BoolVar(&s.unsafe, "unsafe", false, "also photos that are not safe for everybody to see")
+	f.IntVar(&s.MinSide, "min_side", 0, fmt.Sprintf("the least length in pixels of a photo's shorter side (default %d of services, %d of photos of your own)",
+		collect.ServiceMinSide, collect.OwnMinSide))
+	f.StringSliceVar(&s.ExcludeWords, "exclude", nil, "words that must not be in title, description or tags")
+	f.StringSliceVar(&s.ExcludeTags, "exclude_tags", nil, "tags that a photo must not have")
+	f.BoolVar(&s.Unsafe, "unsafe", false, "also photos of openverse that are not safe for everybody to see; flickr shows such to nobody who is not signed in")
 	f.StringVar(&s.order, "sort", "", fmt.Sprintf("the order of flickr's results: %s (default %[2]s)", joined(collect.FlickrSorts()), collect.MostRelevant))
-	f.BoolVar(&s.tagsOnly, "tags_only", false, "look for the keyword among flickr's tags only, not also in titles and descriptions")
-	f.BoolVar(&s.anyContent, "any_content", false, "also drawings and screenshots of flickr")
+	f.BoolVar(&s.TagsOnly, "tags_only", false, "look for the keyword among flickr's tags only, not also in titles and descriptions")
+	f.BoolVar(&s.Drawings, "any_content", false, "also drawings and screenshots of flickr")
 	f.StringVar(&s.postedAfter, "posted_after", "", "only what was posted to flickr on this day or later, such as 2020-01-31")
 	f.StringVar(&s.postedBefore, "posted_before", "", "only what was posted to flickr on this day or earlier")
-	f.StringSliceVar(&s.origins, "origins", nil, "where openverse's photos are, such as flickr,wikimedia (default everywhere)")
-	f.BoolVar(&s.photographs, "photographs", false, "only what openverse has marked as photographs; of many, it does not know")
+	f.StringSliceVar(&s.Origins, "origins", nil, "where openverse's photos are, such as flickr,wikimedia (default everywhere)")
+	f.BoolVar(&s.Photographs, "photographs", false, "only what openverse has marked as photographs; of many, it does not know")
 }
 
 func joined(sorts []collect.FlickrSort) string {
@@ -85,36 +71,48 @@ func joined(sorts []collect.FlickrSort) string {
 // read reads what the flags say. The error is for who wrote them.
 func (s *searchFlags) read(set *pflag.FlagSet, source string) (err error) {
 	// What a source knows nothing about would not be done.
-	both, flickr, openverse := []string{fromFlickr, fromOpenverse}, []string{fromFlickr}, []string{fromOpenverse}
-	services := map[string][]string{
-		"license": both, "exclude": both, "exclude_tags": both, "unsafe": both,
-		"sort": flickr, "tags_only": flickr, "any_content": flickr, "posted_after": flickr, "posted_before": flickr,
-		"origins": openverse, "photographs": openverse,
+	source = strings.ToLower(source)
+	all := func(collect.Filters) bool { return true }
+	dates := func(f collect.Filters) bool { return f.Dates }
+	choices := map[string]func(collect.Filters) bool{
+		"license": all, "exclude": all, "exclude_tags": all, "posted_after": dates, "posted_before": dates,
+		"sort":        func(f collect.Filters) bool { return len(f.Sorts) > 0 },
+		"tags_only":   func(f collect.Filters) bool { return f.Tags },
+		"any_content": func(f collect.Filters) bool { return f.Drawings },
+		"origins":     func(f collect.Filters) bool { return len(f.Origins) > 0 },
+		"photographs": func(f collect.Filters) bool { return f.Photographs },
+		"unsafe":      func(f collect.Filters) bool { return f.Unsafe },
 	}
 	set.Visit(func(f *pflag.Flag) {
-		if known, ok := services[strings.ReplaceAll(f.Name, "-", "_")]; ok && !slices.Contains(known, strings.ToLower(source)) {
-			err = errors.Join(err, fmt.Errorf("--%s is for %s only: leave it out", f.Name, strings.Join(known, " and ")))
+		if has, ok := choices[strings.ReplaceAll(f.Name, "-", "_")]; ok && !slices.Contains(kindsWith(has), source) {
+			err = errors.Join(err, fmt.Errorf("--%s is for %s only: leave it out", f.Name, strings.Join(kindsWith(has), " and ")))
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if s.terms, err = collect.ParseTerms(s.license); err != nil {
+	if !set.Changed("min_side") {
+		s.MinSide = collect.OwnMinSide
+		if slices.Contains(serviceKinds(), source) {
+			s.MinSide = collect.ServiceMinSide
+		}
+	}
+	if s.Licenses, err = collect.ParseTerms(s.license); err != nil {
 		return err
 	}
-	if s.sort, err = collect.ParseFlickrSort(s.order); err != nil {
+	if s.Sort, err = collect.ParseFlickrSort(s.order); err != nil {
 		return err
 	}
-	if s.after, err = day("posted_after", s.postedAfter); err != nil {
+	if s.After, err = day("posted_after", s.postedAfter); err != nil {
 		return err
 	}
-	if s.before, err = day("posted_before", s.postedBefore); err != nil {
+	if s.Before, err = day("posted_before", s.postedBefore); err != nil {
 		return err
 	}
-	if !s.before.IsZero() {
-		s.before = s.before.AddDate(0, 0, 1).Add(-time.Second) // Its last moment.
+	if !s.Before.IsZero() {
+		s.Before = s.Before.AddDate(0, 0, 1).Add(-time.Second) // Its last moment.
 	}
-	if !s.before.IsZero() && s.before.Before(s.after) {
+	if !s.Before.IsZero() && s.Before.Before(s.After) {
 		return errors.New("posted_before is earlier than posted_after: exchange them")
 	}
 	return nil

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -9,6 +10,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spf13/pflag"
+
+	"kaika/core/collect"
 	"kaika/core/collect/collecttest"
 )
 
@@ -51,8 +55,8 @@ func TestCollectAsWanted(t *testing.T) {
 		{fromFlickr, "", map[string]string{
 			"sort": "relevance", "safe_search": "1", "media": "photos", "content_types": "0", "license": "4,5,7,8,9,10,11,12", "text": "rose", "tags": "",
 		}},
-		{fromFlickr, "--sort interestingness-desc --unsafe --any_content --license by", map[string]string{
-			"sort": "interestingness-desc", "safe_search": "3", "content_types": "", "license": "4,11",
+		{fromFlickr, "--sort interestingness-desc --any_content --license by", map[string]string{
+			"sort": "interestingness-desc", "safe_search": "1", "content_types": "", "license": "4,11",
 		}},
 		{fromFlickr, "--tags_only --exclude_tags Tag1,b-w --exclude drawing", map[string]string{"text": "", "tags": "rose,-tag1,-bw", "tag_mode": "all"}},
 		{fromFlickr, "--posted_after 2010-01-01 --posted_before 2010-01-01", map[string]string{"min_upload_date": "1262304000", "max_upload_date": "1262390399"}},
@@ -84,11 +88,12 @@ func TestCollectAsNobodyCanWant(t *testing.T) {
 	services(t)
 	dir := t.TempDir()
 	for flags, words := range map[string]string{
-		"--sort best":                                          `no order "best"`,
-		"--source openverse --sort random":                     "--sort is for flickr only",
-		"--origins flickr":                                     "--origins is for openverse only",
-		"--source " + dir + " --license by":                    "--license is for flickr and openverse only",
-		"--posted_after yesterday":                             "must be a day such as",
+		"--sort best":                       `no order "best"`,
+		"--source openverse --sort random":  "--sort is for flickr only",
+		"--unsafe":                          "--unsafe is for openverse only",
+		"--origins flickr":                  "--origins is for openverse only",
+		"--source " + dir + " --license by": "--license is for flickr and openverse only",
+		"--posted_after yesterday":          "must be a day such as",
 		"--posted_after 2020-01-02 --posted_before 2020-01-01": "exchange them",
 	} {
 		code, _, stderr := told(t, append(strings.Fields("collect rose "+flags), "--dataset", filepath.Join(dir, "d"))...)
@@ -102,12 +107,40 @@ func TestCollectAsNobodyCanWant(t *testing.T) {
 func TestCollectInOnePace(t *testing.T) {
 	services(t)
 	e := &environment{}
-	one, err := e.searchFlickr(t.Context(), search{})
+	s, _ := collect.ServiceOf(fromFlickr)
+	one, err := e.access(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := e.searchFlickr(t.Context(), search{})
+	other, err := e.access(t.Context(), s)
 	if err != nil || one.PaceFile == "" || one.PaceFile != other.PaceFile {
 		t.Errorf("the files are %q and %q, %v", one.PaceFile, other.PaceFile, err)
+	}
+}
+
+// TestLeastSide wants the same sizes that the window begins with, and what its user says instead.
+func TestLeastSide(t *testing.T) {
+	for _, test := range []struct {
+		source, flags string
+		want          int
+	}{
+		{fromFlickr, "", 200}, {fromOpenverse, "", 200}, {"photos.zip", "", 32}, {fromFlickr, "--min_side 0", 0}, {"photos.zip", "--min_side 64", 64},
+	} {
+		var s searchFlags
+		set := pflag.NewFlagSet("", pflag.ContinueOnError)
+		s.add(set)
+		if err := errors.Join(set.Parse(strings.Fields(test.flags)), s.read(set, test.source)); err != nil || s.MinSide != test.want {
+			t.Errorf("%s %s: %d, %v", test.source, test.flags, s.MinSide, err)
+		}
+	}
+}
+
+// TestLibraryThatCannotBeMade says why a dataset cannot be made, not that there is none.
+func TestLibraryThatCannotBeMade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, []byte("x"), filepath.Dir(file), "file")
+	e := &environment{}
+	if _, err := e.library(t.Context(), filepath.Join(file, "dataset")); err == nil || !strings.Contains(err.Error(), "make the dataset") {
+		t.Errorf("the error is %v", err)
 	}
 }

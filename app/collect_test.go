@@ -24,6 +24,18 @@ import (
 	"kaika/core/picture/picturetest"
 )
 
+// Variables that name servers that stand in for the services.
+const (
+	flickrVariable    = "KAIKA_FLICKR_URL"
+	openverseVariable = "KAIKA_OPENVERSE_URL"
+)
+
+// The services as they are named in a terminal.
+const (
+	fromFlickr    = "flickr"
+	fromOpenverse = "openverse"
+)
+
 // services starts Flickr and Openverse on this machine, with 40 photos of each keyword.
 func services(t *testing.T) *collecttest.Server {
 	t.Helper()

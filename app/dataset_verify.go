@@ -153,20 +153,15 @@ func (e *environment) checkers(ctx context.Context, photos []curate.Photo) (map[
 		if checkers[kind] != nil {
 			continue
 		}
-		switch kind {
-		case fromFlickr:
-			f, err := e.searchFlickr(ctx, search{})
-			if err != nil {
-				return nil, err
-			}
-			checkers[kind] = f
-		case fromOpenverse:
-			o, err := e.openverse(wanted{})
-			if err != nil {
-				return nil, err
-			}
-			checkers[kind] = &collect.OpenverseChecker{Openverse: o}
+		s, ok := collect.ServiceOf(kind)
+		if !ok {
+			continue
 		}
+		access, err := e.access(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		checkers[kind] = s.Checker(access)
 	}
 	return checkers, nil
 }

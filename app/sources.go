@@ -15,66 +15,52 @@ import (
 	"kaika/core/secret"
 )
 
-// Variables that name the key of Flickr, and servers that stand in for the real ones: a proxy of the user's own, or one
-// for tests.
+// Variables that name the key of Flickr.
 const (
 	flickrKeyVariable    = "KAIKA_FLICKR_KEY"
 	flickrSecretVariable = "KAIKA_FLICKR_SECRET" //nolint:gosec // The name of a variable.
-	flickrVariable       = "KAIKA_FLICKR_URL"
-	openverseVariable    = "KAIKA_OPENVERSE_URL"
 )
 
-// wanted says which photos of a service are wanted.
-type wanted struct {
-	terms                     []collect.Terms
-	excludeWords, excludeTags []string
-	minSide                   int
-	unsafe                    bool
+// variable names the variable of the environment that says something about a service: its KEY, the SECRET that belongs to
+// that, or the URL of a server that stands in for the real one, which may be a proxy of the user's own, or one for tests.
+func variable(s collect.Service, what string) string {
+	return "KAIKA_" + strings.ToUpper(s.Kind) + "_" + what
 }
 
 // secrets gives the place where keys are kept.
 func secrets() *secret.Store { return secret.Open(filepath.Join(xdg.ConfigHome, "kaika")) }
 
-// environmentKey gives the key of Flickr that the environment names, empty where it names none.
-func environmentKey() secret.Credentials {
-	return secret.Credentials{Key: secret.New(os.Getenv(flickrKeyVariable)), Secret: secret.New(os.Getenv(flickrSecretVariable))}
+// environmentKey gives the key of a service that the environment names, empty where it names none.
+func environmentKey(s collect.Service) secret.Credentials {
+	return secret.Credentials{Key: secret.New(os.Getenv(variable(s, "KEY"))), Secret: secret.New(os.Getenv(variable(s, "SECRET")))}
 }
 
-// flickrKey gives the user's key of Flickr: that of the environment, or the one that is kept.
-func flickrKey(ctx context.Context) (secret.Credentials, error) {
-	if key := environmentKey(); !key.Key.Empty() && !key.Secret.Empty() {
+// serviceKey gives the user's key of a service: that of the environment, or the one that is kept.
+func serviceKey(ctx context.Context, s collect.Service) (secret.Credentials, error) {
+	if key := environmentKey(s); !key.Key.Empty() && !key.Secret.Empty() {
 		return key, nil
 	}
-	key, _, err := secrets().Find(ctx, secret.Flickr)
+	key, _, err := secrets().Find(ctx, s.Kind)
 	if errors.Is(err, secret.ErrNone) {
 		return key, fmt.Errorf("%w: enter yours in the window's settings, or set %s and %s, or use Openverse, which needs none",
-			collect.ErrNoKey, flickrKeyVariable, flickrSecretVariable)
+			collect.ErrNoKey, variable(s, "KEY"), variable(s, "SECRET"))
 	}
 	return key, err
 }
 
-// flickr gives Flickr with the user's key.
-func (e *environment) flickr(ctx context.Context, w wanted) (*collect.Flickr, error) {
-	key, err := flickrKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	f := &collect.Flickr{
-		Key: key.Key, Secret: key.Secret, Terms: w.terms, ExcludeWords: w.excludeWords, ExcludeTags: w.excludeTags,
-		Unsafe: w.unsafe, MinSide: w.minSide, Web: collect.Web{Log: e.log},
-	}
-	f.Endpoint, f.ImageHosts, f.Web.Unpaced, err = standIn(flickrVariable)
-	return f, err
-}
-
-// openverse gives Openverse, which needs no key.
-func (e *environment) openverse(w wanted) (*collect.Openverse, error) {
-	o := &collect.Openverse{
-		Terms: w.terms, ExcludeWords: append(w.excludeWords, w.excludeTags...), Unsafe: w.unsafe, MinSide: w.minSide, Web: collect.Web{Log: e.log},
+// access gives what a service is reached by, with the user's key where it needs one.
+func (e *environment) access(ctx context.Context, s collect.Service) (collect.Access, error) {
+	a := collect.Access{PaceFile: filepath.Join(xdg.StateHome, "kaika", s.Kind+".pace"), Web: collect.Web{Log: e.log}}
+	if s.NeedsKey {
+		key, err := serviceKey(ctx, s)
+		if err != nil {
+			return a, err
+		}
+		a.Key, a.Secret = key.Key, key.Secret
 	}
 	var err error
-	o.Endpoint, o.ImageHosts, o.Web.Unpaced, err = standIn(openverseVariable)
-	return o, err
+	a.Endpoint, a.ImageHosts, a.Web.Unpaced, err = standIn(variable(s, "URL"))
+	return a, err
 }
 
 // standIn reads the address of a server that stands in for a service. One on this machine is asked without pauses.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -141,8 +140,29 @@ var started = time.Now()
 
 // services gives the services that the Collect tab searches.
 func (e *environment) services() []collect.Service {
-	findKey := func(ctx context.Context) error {
-		_, err := flickrKey(ctx)
+	var all []collect.Service
+	for _, s := range source.Services() {
+		shown := collect.Service{Service: s, FindKey: findKey(s), KeyFrom: keyVariable(s)}
+		shown.Open = func(ctx context.Context, w source.Wanted) (source.Source, error) {
+			if shown.FindKey != nil {
+				if err := shown.FindKey(ctx); err != nil {
+					return nil, err
+				}
+			}
+			return e.search(ctx, s, w)
+		}
+		all = append(all, shown)
+	}
+	return all
+}
+
+// findKey gives what looks for the key that a service needs, nil where it needs none.
+func findKey(s source.Service) func(context.Context) error {
+	if !s.NeedsKey {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		_, err := serviceKey(ctx, s)
 		switch {
 		case errors.Is(err, source.ErrNoKey):
 			return fmt.Errorf("%w: %w", secret.ErrNone, err)
@@ -151,41 +171,14 @@ func (e *environment) services() []collect.Service {
 		}
 		return nil
 	}
-	openverse := slices.DeleteFunc(source.AllTerms(), func(t source.Terms) bool {
-		return slices.Contains([]source.Terms{source.NoKnownCopyright, source.USGovernment, source.AllRightsReserved}, t)
-	})
-	return []collect.Service{{
-		Kind: fromFlickr, Name: "Flickr", Licenses: source.AllTerms(), FindKey: findKey, KeyFrom: keyVariable(),
-		Filters: collect.Filters{Sorts: source.FlickrSorts(), Tags: true, Drawings: true, Unsafe: true},
-		Open: func(ctx context.Context, w collect.Wanted) (source.Source, error) {
-			if err := findKey(ctx); err != nil {
-				return nil, err
-			}
-			return e.searchFlickr(ctx, searchOf(w))
-		},
-	}, {
-		Kind: fromOpenverse, Name: "Openverse", Licenses: openverse,
-		Filters: collect.Filters{Origins: []collect.Origin{{ID: "flickr", Name: "Flickr"}, {ID: "wikimedia", Name: "Wikimedia Commons"}}, Unsafe: true},
-		Open: func(_ context.Context, w collect.Wanted) (source.Source, error) {
-			return e.searchOpenverse(searchOf(w))
-		},
-	}}
 }
 
-// searchOf gives the search for what is wanted in the window.
-func searchOf(w collect.Wanted) search {
-	return search{
-		wanted: wanted{terms: w.Licenses, excludeWords: w.ExcludeWords, excludeTags: w.ExcludeTags, minSide: w.MinSide, unsafe: w.Unsafe},
-		sort:   w.Sort, tagsOnly: w.TagsOnly, anyContent: w.Drawings, origins: w.Origins,
-	}
-}
-
-// keyVariable gives the name of the variable whose key of Flickr is used in place of the one that is kept, or "".
-func keyVariable() string {
-	if key := environmentKey(); key.Key.Empty() || key.Secret.Empty() {
+// keyVariable gives the name of the variable whose key of a service is used in place of the one that is kept, or "".
+func keyVariable(s source.Service) string {
+	if key := environmentKey(s); key.Key.Empty() || key.Secret.Empty() {
 		return ""
 	}
-	return flickrKeyVariable
+	return variable(s, "KEY")
 }
 
 // firstExample gives the example dataset, from the user's mirror if there is one.

@@ -16,9 +16,9 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	source "kaika/core/collect"
 	"kaika/core/dataset"
 	"kaika/core/job"
-	"kaika/ui/collect"
 	"kaika/ui/widgets"
 	"kaika/ui/widgets/filepicker"
 )
@@ -231,7 +231,7 @@ func (f *Frame) take(d dropped) {
 	classifying := f.selected() == tabClassify
 	all := slices.Concat(d.photos, d.folders, d.archives)
 	switch {
-	case len(all) == 1 && len(d.archives) == 1 && (!classifying || !collect.IsList(d.archives[0])):
+	case len(all) == 1 && len(d.archives) == 1 && (!classifying || !source.IsList(d.archives[0])):
 		f.importPhotos(d.archives[0])
 	case len(all) == 1 && len(d.folders) == 1 && !classifying:
 		f.askAboutFolder(d.folders[0])

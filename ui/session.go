@@ -12,8 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	source "kaika/core/collect"
 	"kaika/core/curate"
-	"kaika/ui/collect"
 )
 
 // Settings keep the window's state across starts; a *settings.Store does. They are called on the goroutine that draws.
@@ -182,7 +182,7 @@ func sortDrop(paths []string) dropped {
 		switch {
 		case err == nil && info.IsDir():
 			d.folders = append(d.folders, path)
-		case isArchive(path), collect.IsList(path):
+		case isArchive(path), source.IsList(path):
 			d.archives = append(d.archives, path)
 		default:
 			d.photos = append(d.photos, path)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,14 @@ type Addresses struct {
 }
 
 var _ Local = (*Addresses)(nil)
+
+// ListEndings are the endings of the names of lists of addresses, in lower case.
+func ListEndings() []string { return []string{".csv", ".tsv", ".txt"} }
+
+// IsList tells by its name whether a file is a list of addresses.
+func IsList(file string) bool {
+	return slices.Contains(ListEndings(), strings.ToLower(filepath.Ext(file)))
+}
 
 // NewAddresses gives the list in the file at a path. Nothing is read yet.
 func NewAddresses(file string) *Addresses { return &Addresses{file: file} }

@@ -6,10 +6,12 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"iter"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +73,6 @@ type Flickr struct {
 	ExcludeTags  []string   // nor with these tags.
 	After        time.Time  // Posted to Flickr at this time or later; zero for any.
 	Before       time.Time  // Posted to Flickr at this time or earlier; zero for any.
-	Unsafe       bool       // Also photos that are not safe for everybody to see.
 	AnyContent   bool       // Also screenshots, drawings and the like.
 	MinSide      int        // The least length of the shorter side, in pixels.
 	Side         int        // The wanted length of the longer side, in pixels; 0 for 1024, up to which all photos can be had.
@@ -90,6 +91,21 @@ type Flickr struct {
 }
 
 var _ Source = (*Flickr)(nil)
+
+func flickrService() Service {
+	from := func(w Wanted, a Access) *Flickr {
+		return &Flickr{
+			Key: a.Key, Secret: a.Secret, Terms: w.Licenses, Sort: w.Sort, AsTag: w.TagsOnly, ExcludeWords: w.ExcludeWords, ExcludeTags: w.ExcludeTags,
+			After: w.After, Before: w.Before, AnyContent: w.Drawings, MinSide: w.MinSide, PaceFile: a.PaceFile, Endpoint: a.Endpoint, ImageHosts: a.ImageHosts, Web: a.Web,
+		}
+	}
+	return Service{
+		Kind: "flickr", Name: "Flickr", NeedsKey: true, Notice: FlickrNotice, Licenses: AllTerms(),
+		Filters: Filters{Sorts: FlickrSorts(), Tags: true, Dates: true, Drawings: true},
+		Source:  func(w Wanted, a Access) Source { return from(w, a) },
+		Checker: func(a Access) Checker { return from(Wanted{}, a) },
+	}
+}
 
 const (
 	searchMethod  = "flickr.photos.search"
@@ -293,6 +309,7 @@ type flickrPhoto struct {
 	TakenUnknown string `xml:"datetakenunknown,attr"`
 	Tags         string `xml:"tags,attr"`
 	Media        string `xml:"media,attr"`
+	Description  string `xml:"description"` // In HTML; only where it was asked for.
 
 	Sizes []xml.Attr `xml:",any,attr"` // Address, width and height of each size that there is.
 }
@@ -309,10 +326,10 @@ func (s *flickrSearch) page(ctx context.Context, of span, number int) (result, e
 		"license": s.ids, "media": "photos", "per_page": strconv.Itoa(s.perPage), "page": strconv.Itoa(number),
 		"sort":        string(cmp.Or(s.Sort, MostRelevant)),
 		"extras":      "license,owner_name,date_taken,date_upload,tags,media,o_dims,url_m,url_z,url_c,url_l,url_o",
-		"safe_search": "1",
+		"safe_search": "1", // Flickr gives others only to those who sign in as somebody.
 	}
-	if s.Unsafe {
-		args["safe_search"] = "3"
+	if len(s.ExcludeWords) > 0 && !s.AsTag { // They make a page much longer.
+		args["extras"] += ",description"
 	}
 	if !s.AnyContent {
 		args["content_types"] = "0"
@@ -324,10 +341,11 @@ func (s *flickrSearch) page(ctx context.Context, of span, number int) (result, e
 		args["max_upload_date"] = strconv.FormatInt(of.to, 10)
 	}
 	var text, tags []string
+	keyword := norm.NFC.String(s.request.Keyword) // A keyboard may give letters and their accents one by one.
 	if s.AsTag {
-		tags = append(tags, strings.ReplaceAll(s.request.Keyword, ",", " "))
+		tags = append(tags, strings.ReplaceAll(keyword, ",", " "))
 	} else {
-		text = append(text, s.request.Keyword)
+		text = append(text, keyword)
 		for _, word := range s.ExcludeWords { // Flickr does not say whether it takes nothing but these; item looks at them, too.
 			text = append(text, minus(word))
 		}
@@ -357,7 +375,7 @@ func (s *flickrSearch) page(ctx context.Context, of span, number int) (result, e
 
 // minus writes a word or several in the way in which a search leaves them out.
 func minus(words string) string {
-	words = strings.ReplaceAll(strings.TrimSpace(words), `"`, "")
+	words = norm.NFC.String(strings.ReplaceAll(strings.TrimSpace(words), `"`, ""))
 	if strings.ContainsAny(words, " \t") {
 		return `-"` + words + `"`
 	}
@@ -400,8 +418,9 @@ func (s *flickrSearch) item(p *flickrPhoto) (Item, error) {
 		}
 	}
 	for _, word := range s.ExcludeWords {
-		if hasWords(p.Title, word) || slices.ContainsFunc(tags, func(tag string) bool { return plainTag(word) != "" && plainTag(tag) == plainTag(word) }) {
-			return Item{}, refuse(Excluded, page, "has the word %q in its title or tags, which is not wanted", word)
+		if hasWords(p.Title, word) || !s.AsTag && hasWords(plainText(p.Description), word) ||
+			slices.ContainsFunc(tags, func(tag string) bool { return plainTag(word) != "" && plainTag(tag) == plainTag(word) }) {
+			return Item{}, refuse(Excluded, page, "has the word %q in its title, description or tags, which is not wanted", word)
 		}
 	}
 	size, ok := p.size(cmp.Or(s.Side, flickrSide))
@@ -451,8 +470,13 @@ func plainTag(tag string) string {
 			return -1
 		}
 		return r
-	}, strings.ToLower(tag))
+	}, strings.ToLower(norm.NFC.String(tag)))
 }
+
+var markup = regexp.MustCompile(`<[^>]*>`)
+
+// plainText gives the words of a text in HTML.
+func plainText(text string) string { return html.UnescapeString(markup.ReplaceAllString(text, " ")) }
 
 // taken is when the photo was taken, by the clock of its camera; zero where nobody knows.
 func (p *flickrPhoto) taken() time.Time {

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"kaika/core/curate"
 	"kaika/core/picture"
 )
@@ -41,6 +43,28 @@ type Openverse struct {
 }
 
 var _ Source = (*Openverse)(nil)
+
+func openverseService() Service {
+	from := func(w Wanted, a Access) *Openverse {
+		return &Openverse{
+			Terms: w.Licenses, Sources: w.Origins, ExcludeWords: slices.Concat(w.ExcludeWords, w.ExcludeTags), Unsafe: w.Unsafe, Photographs: w.Photographs,
+			MinSide: w.MinSide, Endpoint: a.Endpoint, ImageHosts: a.ImageHosts, Web: a.Web,
+		}
+	}
+	return Service{
+		Kind: "openverse", Name: "Openverse", Licenses: openverseTerms(AllTerms()),
+		Filters: Filters{Origins: []Origin{{ID: "flickr", Name: "Flickr"}, {ID: "wikimedia", Name: "Wikimedia Commons"}}, Photographs: true, Unsafe: true},
+		Source:  func(w Wanted, a Access) Source { return from(w, a) },
+		Checker: func(a Access) Checker { return &OpenverseChecker{Openverse: from(Wanted{}, a)} },
+	}
+}
+
+// openverseTerms gives those of the terms that Openverse knows.
+func openverseTerms(terms []Terms) []Terms {
+	return slices.DeleteFunc(slices.Clone(terms), func(t Terms) bool {
+		return slices.Contains([]Terms{NoKnownCopyright, USGovernment, AllRightsReserved}, t)
+	})
+}
 
 const (
 	openverseEndpoint = "https://api.openverse.org/v1/images/"
@@ -125,6 +149,9 @@ type openversePhoto struct {
 	Width          int    `json:"width"`
 	Height         int    `json:"height"`
 	FileType       string `json:"filetype"`
+	Tags           []struct {
+		Name string `json:"name"`
+	} `json:"tags"`
 }
 
 func (s *openverseSearch) run(ctx context.Context) error {
@@ -168,7 +195,7 @@ func (s *openverseSearch) run(ctx context.Context) error {
 
 // query gives what to ask for on a page.
 func (s *openverseSearch) query(page int) (url.Values, error) {
-	words := []string{s.request.Keyword}
+	words := []string{norm.NFC.String(s.request.Keyword)}
 	for _, word := range s.ExcludeWords {
 		words = append(words, minus(word))
 	}
@@ -177,10 +204,8 @@ func (s *openverseSearch) query(page int) (url.Values, error) {
 		return nil, fmt.Errorf("the keyword with the words to exclude has more than the %d characters that Openverse takes: shorten it", openverseQuery)
 	}
 	var terms []string
-	for _, t := range s.terms {
-		if !slices.Contains([]Terms{NoKnownCopyright, USGovernment, AllRightsReserved}, t) {
-			terms = append(terms, string(t))
-		}
+	for _, t := range openverseTerms(s.terms) {
+		terms = append(terms, string(t))
 	}
 	if len(terms) == 0 {
 		return nil, fmt.Errorf("no photo of Openverse is under the licenses %v: choose others", s.terms)
@@ -270,6 +295,16 @@ func (s *openverseSearch) photo(ctx context.Context, p *openversePhoto) error {
 	return nil
 }
 
+// hasTag reports whether one of the tags has one or several words.
+func (p *openversePhoto) hasTag(words string) bool {
+	for _, tag := range p.Tags {
+		if hasWords(tag.Name, words) {
+			return true
+		}
+	}
+	return false
+}
+
 // item makes an item of a result. The error is a *Refusal.
 func (s *openverseSearch) item(p *openversePhoto) (Item, error) {
 	name := clip(p.PageURL)
@@ -284,8 +319,8 @@ func (s *openverseSearch) item(p *openversePhoto) (Item, error) {
 		return Item{}, refuse(TooSmall, name, "has %d x %d pixels, and its shorter side is below the least of %d", p.Width, p.Height, s.MinSide)
 	}
 	for _, word := range s.ExcludeWords {
-		if hasWords(p.Title, word) {
-			return Item{}, refuse(Excluded, name, "has the word %q in its title, which is not wanted", word)
+		if hasWords(p.Title, word) || p.hasTag(word) {
+			return Item{}, refuse(Excluded, name, "has the word %q in its title or tags, which is not wanted", word)
 		}
 	}
 	address, err := webAddress(p.URL)

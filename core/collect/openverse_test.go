@@ -162,11 +162,12 @@ func TestOpenverseDistrustsItsResults(t *testing.T) {
 		"own computer":  {results(photo("1", "https://localhost/1.jpg", "by"), photo("2", "https://127.0.0.1/1.jpg", "by"), photo("3", "https://[::1]/1.jpg", "by")), "", "redirect redirect redirect"},
 		"file":          {results(photo("1", "file:///etc/passwd", "by"), photo("2", "", "by"), photo("3", "%zz", "by")), "", "redirect redirect redirect"},
 		"license":       {results(photo("1", "https://a.org/1.jpg", "by-nc"), photo("2", "https://a.org/1.jpg", ""), photo("3", "https://a.org/1.jpg", "BY")), "3", "license license"},
+		"tags":          {results(strings.Replace(good, "{", `{"tags": [{"name": "Rosa"}, {"name": "toy car", "accuracy": null}], `, 1)), "", "excluded"},
 		"nothing":       {results(), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source, _ := newOpenverse(tc.base)
-			source.ImageHosts = nil
+			source.ImageHosts, source.ExcludeWords = nil, []string{"Toy-Car"}
 			ids, refusals, err := search(t.Context(), source, collect.Request{Keyword: "rose"})
 			var reasons []string
 			for _, r := range refusals {

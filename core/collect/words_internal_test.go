@@ -24,3 +24,17 @@ func TestHasWords(t *testing.T) {
 		}
 	}
 }
+
+// TestAccentsOfTheirOwn has words whose accents are letters of their own, as some keyboards and file systems give them.
+func TestAccentsOfTheirOwn(t *testing.T) {
+	if got := plainTag("Cafe\u0301 Noir"); got != "caf\u00e9noir" {
+		t.Errorf("the tag is %+q", got)
+	}
+	if got := minus("cafe\u0301"); got != "-caf\u00e9" {
+		t.Errorf("left out is %+q", got)
+	}
+	o := openverseSearch{Openverse: &Openverse{}, request: Request{Keyword: "cafe\u0301"}, terms: FreeTerms()}
+	if values, err := o.query(1); err != nil || values.Get("q") != "caf\u00e9" {
+		t.Errorf("Openverse is asked for %+q, %v", values.Get("q"), err)
+	}
+}

@@ -54,10 +54,8 @@ var (
 
 // Service is a place that is searched for photos by keywords.
 type Service struct {
-	Kind     string         // As in the curate.Source of its photos, such as "flickr".
-	Name     string         // Its own, such as "Flickr".
-	Licenses []source.Terms // Those that can be chosen from; at first those of source.FreeTerms are.
-	Filters  Filters
+	source.Service
+
 	// FindKey looks for the key of the user's own that the service needs; nil where it needs none. The error wraps
 	// secret.ErrNone where there is none, and ErrKeyUnread where it cannot be looked up. It may take as long as a keyring
 	// that asks for its password.
@@ -65,21 +63,7 @@ type Service struct {
 	// KeyFrom is what gives the key in place of the one that is kept, such as the name of a variable of the environment; or "".
 	KeyFrom string
 	// Open gives the source for one run. It is called from the run's goroutine. Errors about the key are as those of FindKey.
-	Open func(ctx context.Context, w Wanted) (source.Source, error)
-}
-
-// Wanted says which photos of a service are wanted.
-type Wanted struct {
-	Licenses     []source.Terms // Those that are allowed.
-	MinSide      int            // The least length of the shorter side, in pixels.
-	ExcludeWords []string       // No photos with these words.
-	ExcludeTags  []string       // No photos with these tags. This and what follows is set only if the service's Filters have it.
-
-	Sort     source.FlickrSort // "" for the usual one.
-	Origins  []string          // Where the photos are; nil for everywhere.
-	TagsOnly bool              // Look for the keyword among the tags only.
-	Drawings bool              // Also drawings and screenshots.
-	Unsafe   bool              // Also photos that are not for everybody to see.
+	Open func(ctx context.Context, w source.Wanted) (source.Source, error)
 }
 
 // ErrKeyUnread says that the key of a service cannot be looked up where it is kept.

@@ -7,6 +7,7 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/widget"
 
+	source "kaika/core/collect"
 	"kaika/ui/widgets"
 )
 
@@ -60,12 +61,12 @@ func (v *view) showFilters() *filterDialog {
 		d.sort = choice("sort", names, slices.Index(has.Sorts, p.filters.sort), func(f *filters, i int) { f.sort = has.Sorts[i] })
 	}
 	if len(has.Origins) > 0 {
-		origins := append([]Origin{{Name: tx.T("collect.filter.everywhere")}}, has.Origins...)
+		origins := append([]source.Origin{{Name: tx.T("collect.filter.everywhere")}}, has.Origins...)
 		var names []string
 		for _, o := range origins {
 			names = append(names, o.Name)
 		}
-		at := slices.IndexFunc(origins, func(o Origin) bool { return o.ID == p.filters.origin })
+		at := slices.IndexFunc(origins, func(o source.Origin) bool { return o.ID == p.filters.origin })
 		d.origin = choice("origin", names, at, func(f *filters, i int) { f.origin = origins[i].ID })
 	}
 	if has.Drawings {

@@ -6,21 +6,6 @@ import (
 	source "kaika/core/collect"
 )
 
-// Filters are the choices that a service has, beside its licences and the words that are left out.
-type Filters struct {
-	Sorts    []source.FlickrSort // The orders of its results, the usual one first; none where it has one only.
-	Origins  []Origin            // Where its photos are; none where that is no choice.
-	Tags     bool                // Its photos have tags.
-	Drawings bool                // It knows which are drawings and screenshots, and leaves them out unless told otherwise.
-	Unsafe   bool                // It knows which are not for everybody to see, and leaves them out unless told otherwise.
-}
-
-// An Origin is a place that a service knows photos of.
-type Origin struct {
-	ID   string // As the service calls it.
-	Name string // Its own.
-}
-
 // filters are what is chosen of them, for all services that have the choice.
 type filters struct {
 	exclude, excludeTags string // Words and tags that photos are left out for, as they were typed.
@@ -73,13 +58,13 @@ func (p *presenter) setFilters(change func(*filters)) {
 }
 
 // wanted says which photos of the service are wanted. What it has no choice of is as it has it.
-func (p *presenter) wanted() Wanted {
+func (p *presenter) wanted() source.Wanted {
 	f, has := p.filters, p.service.Filters
-	w := Wanted{Licenses: p.licenses, MinSide: p.minSide, ExcludeWords: words(f.exclude)}
+	w := source.Wanted{Licenses: p.licenses, MinSide: p.minSide, ExcludeWords: words(f.exclude)}
 	if slices.Contains(has.Sorts, f.sort) {
 		w.Sort = f.sort
 	}
-	if slices.ContainsFunc(has.Origins, func(o Origin) bool { return o.ID == f.origin }) {
+	if slices.ContainsFunc(has.Origins, func(o source.Origin) bool { return o.ID == f.origin }) {
 		w.Origins = []string{f.origin}
 	}
 	if has.Tags {

@@ -37,8 +37,8 @@ const (
 	keptPhotos   = 200                    // The newest photos that are shown.
 	keptRefusals = 500                    // The newest refusals that are listed; all are counted.
 	defaultCount = 20                     // Photos for a new keyword of a service.
-	defaultSide  = 32                     // Pixels: less tells nobody what is on a photo.
-	serviceSide  = 200                    // Pixels: of services there is choice enough.
+	defaultSide  = source.OwnMinSide      // Pixels.
+	serviceSide  = source.ServiceMinSide  // Pixels.
 	maxSide      = 10_000                 // Pixels that may be asked for.
 	maxKeyword   = 200                    // Letters of a keyword that services take.
 )
@@ -153,6 +153,7 @@ type presenter struct {
 	refusals []refusal      // The newest first.
 	refused  map[picture.Reason]int
 	compared compared
+	pause    asked
 	outcome  outcome
 
 	ctx  context.Context // Ends with close.
@@ -296,11 +297,17 @@ func (p *presenter) setNear(yes bool) {
 	p.changed()
 }
 
-// words gives each word of a text once. Commas, also the Japanese one, are between words as spaces are.
+// words gives each word of a text once. Where there are commas, also Japanese ones, they are what is between words, so that one
+// may be a phrase; otherwise spaces are.
 func words(text string) []string {
+	const commas = ",;、，；\n"
+	between := unicode.IsSpace
+	if strings.ContainsAny(text, commas) {
+		between = func(r rune) bool { return strings.ContainsRune(commas, r) }
+	}
 	var all []string
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;、，；", r) }) {
-		if !slices.Contains(all, word) {
+	for _, word := range strings.FieldsFunc(text, between) {
+		if word = strings.Join(strings.Fields(word), " "); word != "" && !slices.Contains(all, word) {
 			all = append(all, word)
 		}
 	}
@@ -528,17 +535,9 @@ func (p *presenter) list(path string) {
 // errNoPhotos says that there is nothing to collect.
 var errNoPhotos = errors.New("no photos were found")
 
-// listEndings are the endings of the names of lists of addresses, in lower case.
-func listEndings() []string { return []string{".csv", ".txt"} }
-
-// IsList tells by its name whether a file is a list of addresses.
-func IsList(path string) bool {
-	return slices.Contains(listEndings(), strings.ToLower(filepath.Ext(path)))
-}
-
 // openLocal opens the list of addresses, the folder or the archive at a path.
 func openLocal(path string, log *slog.Logger) (source.Local, error) {
-	if info, err := os.Stat(path); err == nil && !info.IsDir() && IsList(path) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && source.IsList(path) {
 		list := source.NewAddresses(path)
 		list.Web.Log = log
 		return list, nil
@@ -598,7 +597,7 @@ func listSentence(path string, err error) string {
 	switch {
 	case err == nil:
 		return ""
-	case IsList(path):
+	case source.IsList(path):
 		return "addresses"
 	case errors.Is(err, errOwn):
 		return "own"
@@ -681,7 +680,7 @@ func (p *presenter) drain() {
 	}
 	p.photos = firsts(news.photos, p.photos, keptPhotos)
 	p.refusals = firsts(news.refusals, p.refusals, keptRefusals)
-	p.compared = news.compared
+	p.compared, p.pause = news.compared, news.pause
 	for reason, n := range news.reasons {
 		p.refused[reason] += n
 	}

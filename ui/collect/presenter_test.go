@@ -535,20 +535,20 @@ func (s shelf) Search(_ context.Context, r source.Request) iter.Seq2[source.Item
 	}
 }
 
-func service(each int, opened func(Wanted) error) Service {
+func service(each int, opened func(source.Wanted) error) Service {
 	return Service{
-		Kind: "shelf", Name: "Shelf", Licenses: []source.Terms{source.BY, source.BYNC, source.CC0},
-		Open: func(_ context.Context, w Wanted) (source.Source, error) {
+		Service: source.Service{Kind: "shelf", Name: "Shelf", Licenses: []source.Terms{source.BY, source.BYNC, source.CC0}},
+		Open: func(_ context.Context, w source.Wanted) (source.Source, error) {
 			return shelf{each}, opened(w)
 		},
 	}
 }
 
 func TestService(t *testing.T) {
-	var wanted Wanted
-	w := newWorld(t, service(10, func(w Wanted) error { wanted = w; return nil }))
+	var wanted source.Wanted
+	w := newWorld(t, service(10, func(w source.Wanted) error { wanted = w; return nil }))
 	w.setFilters(func(f *filters) { // The service has no choice of the others.
-		*f = filters{exclude: " toy,drawing 絵画、toy ", excludeTags: "bw", sort: source.NewestTaken, origin: "flickr", tagsOnly: true, drawings: true, unsafe: true}
+		*f = filters{exclude: " toy,red  car,絵画、toy ", excludeTags: "bw", sort: source.NewestTaken, origin: "flickr", tagsOnly: true, drawings: true, unsafe: true}
 	})
 	w.useService(0)
 	if i, f := w.blocker(); i != 0 || f != keywordMissing {
@@ -580,7 +580,7 @@ func TestService(t *testing.T) {
 	if !w.rows[1].exhausted || w.rows[0].exhausted {
 		t.Error("it is not said which row the source has no more for")
 	}
-	if want := (Wanted{Licenses: []source.Terms{source.BYNC, source.CC0}, MinSide: 20, ExcludeWords: []string{"toy", "drawing", "絵画"}}); !reflect.DeepEqual(wanted, want) {
+	if want := (source.Wanted{Licenses: []source.Terms{source.BYNC, source.CC0}, MinSide: 20, ExcludeWords: []string{"toy", "red car", "絵画"}}); !reflect.DeepEqual(wanted, want) {
 		t.Errorf("it was opened with %+v, want %+v", wanted, want)
 	}
 	w.idle(t)

@@ -42,6 +42,7 @@ func (r *run) do(ctx context.Context, report func(job.Progress)) error {
 		r.progress.put(e)
 		report(r.progress.state())
 	}}
+	c.Waiting = func(service string, until time.Time) { r.inbox.wait(asked{service, until}, r.tell) }
 	if r.near {
 		c.Comparer = r.library
 		c.Compared = func(done, total int) {
@@ -129,6 +130,7 @@ type news struct {
 	reasons  map[picture.Reason]int
 	counts   map[int]source.Counts // By request.
 	compared compared              // The last of it.
+	pause    asked                 // That a service asked for, until the next photo.
 	ended    *outcome
 }
 
@@ -149,6 +151,7 @@ func (b *inbox) begin(requests int) {
 func (b *inbox) put(e source.Event, tell func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.news.pause = asked{}
 	if e.Request >= 0 {
 		b.news.counts[e.Request] = e.Counts
 	}
@@ -178,6 +181,20 @@ func (b *inbox) compare(done, total int, tell func()) {
 	b.soon(tell)
 }
 
+// An asked is the pause that a service asks for; the zero value is none.
+type asked struct {
+	service string
+	until   time.Time
+}
+
+// wait takes a pause, and has tell called soon.
+func (b *inbox) wait(p asked, tell func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.news.pause = p
+	b.soon(tell)
+}
+
 // lasts drops the first ones when there are twice as many as needed.
 func lasts[T any](all []T, most int) []T {
 	if len(all) < 2*most {
@@ -198,7 +215,7 @@ func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.news
-	b.news = news{reasons: map[picture.Reason]int{}, counts: map[int]source.Counts{}, compared: n.compared}
+	b.news = news{reasons: map[picture.Reason]int{}, counts: map[int]source.Counts{}, compared: n.compared, pause: n.pause}
 	if b.timer != nil {
 		b.timer.Stop()
 		b.timer = nil

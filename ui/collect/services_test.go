@@ -7,7 +7,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -117,19 +119,60 @@ func onServer(t *testing.T, s *collecttest.Server) []Service {
 	hosts := []string{strings.TrimPrefix(at, "http://")}
 	web := source.Web{Unpaced: true, Clock: source.Clock{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}}
 	return []Service{{
-		Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms(), FindKey: func(context.Context) error { return nil },
-		Open: func(_ context.Context, w Wanted) (source.Source, error) {
+		Service: source.Service{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms()}, FindKey: func(context.Context) error { return nil },
+		Open: func(_ context.Context, w source.Wanted) (source.Source, error) {
 			return &source.Flickr{
 				Key: secret.New(s.Key), Secret: secret.New(s.Secret), Terms: w.Licenses, MinSide: w.MinSide, ExcludeWords: w.ExcludeWords,
 				Endpoint: at + collecttest.FlickrPath, ImageHosts: hosts, Web: web,
 			}, nil
 		},
 	}, {
-		Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.CC0, source.BYSA},
-		Open: func(_ context.Context, w Wanted) (source.Source, error) {
+		Service: source.Service{Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.CC0, source.BYSA}},
+		Open: func(_ context.Context, w source.Wanted) (source.Source, error) {
 			return &source.Openverse{Terms: w.Licenses, MinSide: w.MinSide, ExcludeWords: w.ExcludeWords, Endpoint: at + collecttest.OpenversePath, ImageHosts: hosts, Web: web}, nil
 		},
 	}}
+}
+
+// digests gives the photos of a dataset by their bytes, with their labels.
+func digests(t *testing.T, l *curate.Library) map[picture.Digest]string {
+	t.Helper()
+	found := map[picture.Digest]string{}
+	for _, p := range l.Photos(curate.Query{}) {
+		data, err := os.ReadFile(p.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[picture.Sum(data)] = p.Label
+	}
+	return found
+}
+
+// without gives what 20 photos of each keyword are where nothing goes wrong.
+func without(t *testing.T, s Service, w source.Wanted, keywords []string) map[picture.Digest]string {
+	t.Helper()
+	l, err := curate.Create(t.Context(), filepath.Join(t.TempDir(), "clean"), nil, curate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	from, err := s.Open(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests []source.Request
+	for _, k := range keywords {
+		requests = append(requests, source.Request{Keyword: k, Label: k, Count: 20})
+	}
+	c := source.Collector{Library: l, Source: from, MinSide: w.MinSide, Comparer: l}
+	if _, err := c.Run(t.Context(), requests); err != nil {
+		t.Fatal(err)
+	}
+	return digests(t, l)
 }
 
 // TestServicesThroughFaults collects 3 x 20 photos while one answer in five is wrong, stops in the middle, and goes on.
@@ -140,6 +183,9 @@ func TestServicesThroughFaults(t *testing.T) {
 			server := &collecttest.Server{Key: "0123456789abcdef", Secret: "very secret", Faults: collecttest.Faults{Seed: 5, Rate: 0.2}}
 			for _, k := range keywords {
 				server.Photos = append(server.Photos, collecttest.Photos(k, 120, 320)...)
+			}
+			for n := range server.Photos {
+				server.Photos[n].Class += n // Flowers of one class look rather alike.
 			}
 			w := newWorld(t, onServer(t, server)...)
 			w.lib.dir = t.TempDir()
@@ -154,7 +200,8 @@ func TestServicesThroughFaults(t *testing.T) {
 			})
 			w.setLibrary(library)
 			w.useService(i)
-			w.setNear(false) // Drawn flowers look alike.
+			healthy := onServer(t, &collecttest.Server{Key: server.Key, Secret: server.Secret, Photos: server.Photos})[i]
+			want := without(t, healthy, w.wanted(), keywords)
 			for k, keyword := range keywords {
 				if k > 0 {
 					w.addKeyword()
@@ -182,8 +229,8 @@ func TestServicesThroughFaults(t *testing.T) {
 					t.Errorf("nobody knows whom to credit: %+v", photo.Source)
 				}
 			}
-			if len(ids) != 60 {
-				t.Errorf("there are %d photos, want 60", len(ids))
+			if got := digests(t, library); len(ids) != 60 || !maps.Equal(got, want) {
+				t.Errorf("there are %d photos, want 60; without faults they are others: %v, %v", len(ids), got, want)
 			}
 			for k, r := range w.rows {
 				if here(r.result) != 20 || r.exhausted {
@@ -209,7 +256,7 @@ func TestWrongKey(t *testing.T) {
 	s.p.useService(0)
 	s.p.setKeyword(0, "rose")
 	open := s.p.services[0].Open
-	s.p.services[0].Open = func(ctx context.Context, w Wanted) (source.Source, error) {
+	s.p.services[0].Open = func(ctx context.Context, w source.Wanted) (source.Source, error) {
 		from, err := open(ctx, w)
 		if f, ok := from.(*source.Flickr); ok {
 			f.Secret = secret.New("very secret")
@@ -233,7 +280,7 @@ func TestKeyIsLookedFor(t *testing.T) {
 	for language, brightness := range map[string]theme.Brightness{"en": theme.Light, "ja": theme.Dark} {
 		found := make(chan error)
 		services := []Service{
-			{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms(), FindKey: func(ctx context.Context) error {
+			{Service: source.Service{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms()}, FindKey: func(ctx context.Context) error {
 				select {
 				case err := <-found:
 					return err
@@ -241,7 +288,7 @@ func TestKeyIsLookedFor(t *testing.T) {
 					return ctx.Err()
 				}
 			}},
-			{Kind: "openverse", Name: "Openverse", Licenses: source.FreeTerms()},
+			{Service: source.Service{Kind: "openverse", Name: "Openverse", Licenses: source.FreeTerms()}},
 		}
 		s := newTab(t, language, brightness, services...)
 		tx := s.texts()
@@ -296,10 +343,10 @@ func TestKeyIsLookedFor(t *testing.T) {
 }
 
 // everything is a service with each of the choices that there are.
-func everything(opened func(Wanted) error) Service {
+func everything(opened func(source.Wanted) error) Service {
 	s := service(5, opened)
-	s.Filters = Filters{
-		Sorts: source.FlickrSorts(), Origins: []Origin{{"flickr", "Flickr"}, {"wikimedia", "Wikimedia Commons"}}, Tags: true, Drawings: true, Unsafe: true,
+	s.Filters = source.Filters{
+		Sorts: source.FlickrSorts(), Origins: []source.Origin{{ID: "flickr", Name: "Flickr"}, {ID: "wikimedia", Name: "Wikimedia Commons"}}, Tags: true, Drawings: true, Unsafe: true,
 	}
 	return s
 }
@@ -307,8 +354,8 @@ func everything(opened func(Wanted) error) Service {
 // TestFilters makes each choice, with the keyboard alone, in a window of the least size.
 func TestFilters(t *testing.T) {
 	for _, language := range i18n.Languages() {
-		var wanted Wanted
-		s := newTab(t, language, theme.Light, everything(func(w Wanted) error { wanted = w; return nil }), service(5, func(w Wanted) error { wanted = w; return nil }))
+		var wanted source.Wanted
+		s := newTab(t, language, theme.Light, everything(func(w source.Wanted) error { wanted = w; return nil }), service(5, func(w source.Wanted) error { wanted = w; return nil }))
 		s.window.Resize(fyne.NewSize(800, 600))
 		s.p.setLibrary(s.lib)
 		s.p.useService(0)
@@ -345,7 +392,7 @@ func TestFilters(t *testing.T) {
 		}
 		s.says(tx.T("collect.filter.some", "Count", "7"))
 		s.look("filtered-" + language)
-		want := Wanted{
+		want := source.Wanted{
 			Licenses: s.p.licenses, MinSide: 200, ExcludeWords: []string{"toy", "絵"}, ExcludeTags: []string{"toy", "絵"},
 			Sort: source.MostInteresting, Origins: []string{"flickr"}, TagsOnly: true, Drawings: true, Unsafe: true,
 		}
@@ -368,7 +415,7 @@ func TestFilters(t *testing.T) {
 }
 
 func TestChoicesAreKept(t *testing.T) {
-	services := []Service{{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms()}, {Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.BYNC}}}
+	services := []Service{{Service: source.Service{Kind: "flickr", Name: "Flickr", Licenses: source.AllTerms()}}, {Service: source.Service{Kind: "openverse", Name: "Openverse", Licenses: []source.Terms{source.BY, source.BYNC}}}}
 	w := newWorld(t, services...)
 	if !w.near {
 		t.Error("photos that look alike come in unless somebody minds")
@@ -446,7 +493,7 @@ func TestListOfAddresses(t *testing.T) {
 		s.list(path)
 		s.says("No addresses can be read from this list")
 	}
-	if !IsList("/a/B.TXT") || IsList("/a/b.zip") || IsList("csv") {
+	if !source.IsList("/a/B.TXT") || !source.IsList("b.tsv") || source.IsList("/a/b.zip") || source.IsList("csv") {
 		t.Error("lists are not told by their names")
 	}
 }
@@ -550,7 +597,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestExhaustedWhileItRuns(t *testing.T) {
-	w := newWorld(t, service(5, func(Wanted) error { return nil }))
+	w := newWorld(t, service(5, func(source.Wanted) error { return nil }))
 	w.useService(0)
 	w.setMinSide("10")
 	w.setKeyword(0, "rose")
@@ -582,7 +629,7 @@ func TestExhaustedWhileItRuns(t *testing.T) {
 func TestEnterAddsKeyword(t *testing.T) {
 	for name, open := range map[string]bool{"room": false, "little room": true} {
 		t.Run(name, func(t *testing.T) {
-			s := newTab(t, "en", theme.Light, service(5, func(Wanted) error { return nil }))
+			s := newTab(t, "en", theme.Light, service(5, func(source.Wanted) error { return nil }))
 			s.p.setLibrary(s.lib)
 			s.p.useService(0)
 			if open {
@@ -614,7 +661,7 @@ func TestEnterAddsKeyword(t *testing.T) {
 
 // TestMovedPhotosAreNotCounted has a photo of an earlier run that has another label by now: another one took its place.
 func TestMovedPhotosAreNotCounted(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(5, func(Wanted) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(5, func(source.Wanted) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.p.useService(0)
 	s.p.setKeyword(0, "rose")
@@ -635,5 +682,25 @@ func TestMovedPhotosAreNotCounted(t *testing.T) {
 		if got := p.state(); got != tc.want {
 			t.Errorf("%+v: %+v, want %+v", tc.share, got, tc.want)
 		}
+	}
+}
+
+// TestPauseIsSaid has a service ask for a pause: it is said until the next photo comes.
+func TestPauseIsSaid(t *testing.T) {
+	for _, language := range i18n.Languages() {
+		s := newTab(t, language, theme.Light, service(5, func(source.Wanted) error { return nil }))
+		s.p.setLibrary(s.lib)
+		s.p.useService(0)
+		s.p.stage = running
+		until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+		s.p.inbox.wait(asked{"Flickr", until}, func() {})
+		s.p.drain()
+		s.says(s.texts().T("collect.waiting", "Service", "Flickr", "Time", "2026-01-02 03:04"))
+		s.p.drain() // Nothing new: it still holds.
+		s.says("2026-01-02 03:04")
+		s.p.inbox.put(source.Event{Request: 0}, func() {})
+		s.p.drain()
+		s.says(s.texts().T("collect.running"))
+		s.p.stage = choosing
 	}
 }

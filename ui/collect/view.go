@@ -398,7 +398,7 @@ func (v *view) chooseFolder() {
 }
 
 func (v *view) chooseFile() {
-	endings := append([]string{".tar", ".tgz", ".gz", ".zip"}, listEndings()...)
+	endings := append([]string{".tar", ".tgz", ".gz", ".zip"}, source.ListEndings()...)
 	v.choosePath("collect.file.title", filepicker.Params{Want: filepicker.File, Matches: func(name string) bool {
 		return slices.Contains(endings, strings.ToLower(filepath.Ext(name)))
 	}})
@@ -529,6 +529,8 @@ func (v *view) summaryText() string {
 		return v.tx.T("collect.stopping")
 	case p.stage == running && p.compared.under():
 		return v.tx.T("collect.comparing", "Done", v.tx.Number(p.compared.done), "Total", v.tx.Number(p.compared.total))
+	case p.stage == running && p.pause.service != "":
+		return v.tx.T("collect.waiting", "Service", p.pause.service, "Time", v.tx.Time(p.pause.until))
 	case p.stage == running:
 		return v.tx.T("collect.running")
 	case p.stage == choosing:
@@ -562,19 +564,26 @@ func (v *view) makeResults() fyne.CanvasObject {
 	v.refusals = newRefusalTree(v)
 	v.came, v.stayed = widgets.NewPage("", v.arrived.content), widgets.NewPage("", v.refusals.content)
 	v.results = widgets.NewPages(v.came, v.stayed)
-	v.notice = widgets.NewText(v.tx.T("collect.flickr.notice"))
+	v.notice = widgets.NewText("")
 	v.notice.SizeName, v.notice.Importance = theme.SizeNameCaptionText, widget.LowImportance
 	v.brought = container.NewBorder(nil, v.notice, nil, nil, v.results.Content)
 	return v.brought
 }
 
-// flickr is the kind of Flickr's photos.
-const flickr = "flickr"
-
-// refreshNotice shows what Flickr wants to be said where its photos are.
+// refreshNotice shows what a service wants to be said where its photos are.
 func (v *view) refreshNotice() {
-	needed := v.p.service != nil && v.p.service.Kind == flickr || v.arrived.source == flickr
-	if needed != v.notice.Visible() {
+	kinds := []string{v.arrived.source}
+	if v.p.service != nil {
+		kinds = append(kinds, v.p.service.Kind)
+	}
+	text := ""
+	for _, kind := range kinds {
+		if s, ok := source.ServiceOf(kind); ok && s.Notice != "" {
+			text = v.tx.T("collect." + kind + ".notice")
+		}
+	}
+	if needed := text != ""; needed != v.notice.Visible() || text != v.notice.Text {
+		v.notice.SetText(text)
 		show(v.notice, needed)
 		v.brought.Refresh()
 	}

@@ -370,7 +370,7 @@ func TestTypedIntoRows(t *testing.T) {
 }
 
 func TestKeyboardReachesAll(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(1, func(Wanted) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(1, func(source.Wanted) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.list(folder(t, 2, "lilium", "rose"))
 	reached := map[fyne.Focusable]bool{}
@@ -487,7 +487,7 @@ func TestFlatFolderAndManyLabels(t *testing.T) {
 }
 
 func TestServices(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(30, func(Wanted) error { return nil }))
+	s := newTab(t, "en", theme.Light, service(30, func(source.Wanted) error { return nil }))
 	s.p.setLibrary(s.lib)
 	s.says("Bring in your photos")
 	s.p.useService(0)
@@ -513,7 +513,7 @@ func TestServices(t *testing.T) {
 }
 
 func TestServiceWithoutKey(t *testing.T) {
-	s := newTab(t, "en", theme.Light, service(1, func(Wanted) error { return fmt.Errorf("flickr: %w", secret.ErrNone) }))
+	s := newTab(t, "en", theme.Light, service(1, func(source.Wanted) error { return fmt.Errorf("flickr: %w", secret.ErrNone) }))
 	s.p.setLibrary(s.lib)
 	s.p.useService(0)
 	s.p.setKeyword(0, "rose")
@@ -639,7 +639,7 @@ func TestKeyPanel(t *testing.T) {
 		panel := NewKeyPanel(KeyParams{
 			Window: s.window, Texts: s.texts, Keys: keys, Dispatch: s.q.dispatch,
 			OpenURL: func(*url.URL) error { opened++; return nil }, Changed: func() { changes++ },
-			Services: []Service{{Name: "Flickr", KeyFrom: outside}},
+			Services: []Service{{Service: source.Service{Name: "Flickr"}, KeyFrom: outside}},
 		})
 		t.Cleanup(panel.Close)
 		s.window.SetContent(panel.Content())

@@ -13,6 +13,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"kaika/core/collect"
 	"kaika/core/credit"
 	"kaika/core/curate"
 	"kaika/core/thumb"
@@ -225,19 +226,12 @@ func (l *largeView) drawFacts() {
 	}
 }
 
-// Kinds of sources that have names of their own.
-const (
-	flickr    = "flickr"
-	openverse = "openverse"
-)
-
 // source names what a photo came from, by its kind.
 func (l *largeView) source(kind string) string {
+	if s, ok := collect.ServiceOf(kind); ok {
+		return s.Name
+	}
 	switch kind {
-	case flickr:
-		return "Flickr"
-	case openverse:
-		return "Openverse"
 	case "folder", "archive", "address":
 		return l.v.tx.T("review.source." + kind)
 	}

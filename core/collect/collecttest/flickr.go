@@ -177,7 +177,7 @@ func (p *Photo) details() string {
 	fmt.Fprintf(&b, `<rsp stat="ok">`+"\n"+`<photo id="%s" secret="0123456789" server="65535" farm="66" dateuploaded="%d" isfavorite="0" license="%d" safety_level="%d" rotation="0" views="7" media="%s">`+"\n",
 		escape(p.ID), p.Posted.Unix(), p.License, safety, media)
 	fmt.Fprintf(&b, `	<owner nsid="%s" username="%s" realname="" location="" iconserver="0" iconfarm="0" path_alias="" />`+"\n", escape(p.Owner), escape(p.OwnerName))
-	fmt.Fprintf(&b, "\t<title>%s</title>\n\t<description />\n", escape(p.Title))
+	fmt.Fprintf(&b, "\t<title>%s</title>\n\t<description>%s</description>\n", escape(p.Title), escape(p.Description))
 	b.WriteString(`	<visibility ispublic="1" isfriend="0" isfamily="0" />` + "\n")
 	fmt.Fprintf(&b, `	<dates posted="%d" taken="%s" takengranularity="0" takenunknown="0" lastupdate="%d" />`+"\n", p.Posted.Unix(), p.Taken.Format(time.DateTime), p.Posted.Unix())
 	b.WriteString("\t<editability cancomment=\"0\" canaddmeta=\"0\" />\n\t<comments>0</comments>\n\t<notes />\n\t<tags>\n")
@@ -211,7 +211,7 @@ func (p *Photo) matches(args url.Values, tags, licenses []string) bool {
 	if len(licenses) > 0 && !slices.Contains(licenses, strconv.Itoa(p.License)) {
 		return false
 	}
-	if p.Deleted || p.Private || p.Video && args.Get("media") == "photos" || p.Unsafe && args.Get("safe_search") != "3" {
+	if p.Deleted || p.Private || p.Video && args.Get("media") == "photos" || p.Unsafe {
 		return false
 	}
 	if from, ok := moment(args.Get("min_upload_date")); ok && p.Posted.Before(from) {
@@ -243,9 +243,9 @@ func (p *Photo) matches(args url.Values, tags, licenses []string) bool {
 	return wanted == 0 || has > 0
 }
 
-// hasText reports whether title and tags have all words of a text, and none that has a minus before it.
+// hasText reports whether title, description and tags have all words of a text, and none that has a minus before it.
 func (p *Photo) hasText(text string) bool {
-	all := strings.ToLower(p.Title + " " + strings.Join(p.Tags, " "))
+	all := strings.ToLower(p.Title + " " + p.Description + " " + strings.Join(p.Tags, " "))
 	text = strings.ToLower(strings.TrimSpace(text))
 	for text != "" {
 		without, excluded := strings.CutPrefix(text, "-")
@@ -330,6 +330,10 @@ func (p *Photo) element(extras []string, base string) string {
 		case "url_m", "url_z", "url_c", "url_l", "url_o":
 			p.size(attribute, strings.TrimPrefix(extra, "url_"), base)
 		}
+	}
+	if slices.Contains(extras, "description") {
+		fmt.Fprintf(&b, ">\n\t\t<description>%s</description>\n\t</photo>\n", escape(p.Description))
+		return b.String()
 	}
 	b.WriteString(" />\n")
 	return b.String()

@@ -153,12 +153,16 @@ func (p *Photo) result(base string) map[string]any {
 	terms, version := p.terms()
 	width, height := p.fit(sizes["b"])
 	id := p.openverseID()
+	tags := []any{}
+	for _, tag := range p.Tags {
+		tags = append(tags, map[string]any{"name": tag, "accuracy": nil, "unstable__provider": "flickr"})
+	}
 	return map[string]any{
 		"id": id, "title": p.Title, "indexed_on": p.Posted.Format(time.RFC3339),
 		"foreign_landing_url": "https://www.flickr.com/photos/" + p.Owner + "/" + p.ID,
 		"url":                 base + p.path("b"), "creator": p.OwnerName, "creator_url": "https://www.flickr.com/photos/" + p.Owner,
 		"license": terms, "license_version": version, "license_url": licenses[p.License].url, "provider": "flickr", "source": "flickr",
-		"category": nil, "filesize": nil, "filetype": "jpg", "tags": []any{}, "attribution": "", "fields_matched": []any{}, "mature": p.Unsafe,
+		"category": nil, "filesize": nil, "filetype": "jpg", "tags": tags, "attribution": "", "fields_matched": []any{}, "mature": p.Unsafe,
 		"height": height, "width": width, "thumbnail": base + OpenversePath + id + "/thumb/",
 		"detail_url": base + OpenversePath + id + "/", "related_url": base + OpenversePath + id + "/related/", "unstable__sensitivity": []any{},
 	}

@@ -31,12 +31,13 @@ const (
 type Photo struct {
 	ID, Owner, OwnerName, Title string // The ID is Flickr's, of digits.
 
+	Description   string // In HTML.
 	Tags          []string
 	License       int // Flickr's number.
 	Taken, Posted time.Time
 	Width, Height int   // Of the original, in pixels.
 	Video         bool  // It is none, but a film.
-	Unsafe        bool  // Not for everybody to see.
+	Unsafe        bool  // Not for everybody to see: Flickr shows it only to those who sign in, which nobody does here.
 	Deleted       bool  // Not there any more: no search finds it, and who asks about it is told so.
 	Private       bool  // There, but for its owner's friends only.
 	Class, Seed   int   // Of its picture: picturetest.Flower.
