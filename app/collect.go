@@ -167,6 +167,10 @@ func (e *environment) collect(ctx context.Context, flags collectFlags, args []st
 			e.terminal.progress(done == total, "looked at %d of %d photos that are there", done, total)
 		}
 	}
+	if collector.Refusals, err = collect.OpenRefusals(library.Dir()); err != nil {
+		e.log.Warn("what was refused before is downloaded again", "error", err)
+	}
+	collector.Forgotten = func(err error) { e.log.Warn("what is refused will be downloaded again", "error", err) }
 	report, err := collector.Run(ctx, wishes)
 	e.terminal.clear()
 	if flags.json {

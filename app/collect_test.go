@@ -273,7 +273,7 @@ func wholeDataset(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for _, entry := range hidden {
-		if !slices.Contains([]string{"catalog.db", "catalog.db-journal", "lock", "sources.jsonl", "tmp"}, entry.Name()) {
+		if !slices.Contains([]string{"catalog.db", "catalog.db-journal", "lock", "refused.jsonl", "sources.jsonl", "tmp"}, entry.Name()) {
 			t.Errorf("%s is left behind", entry.Name())
 		}
 	}

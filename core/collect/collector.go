@@ -52,6 +52,11 @@ type Collector struct {
 
 	// Comparer is that of Library, to have photos refused that look like one of it or of its trash; nil to take them.
 	Comparer Comparer
+	// Refusals remember what no run has to download again; nil for none. That one cannot be kept is told to Forgotten, which may
+	// be nil: it costs no more than a download.
+	Refusals  *Refusals
+	Forgotten func(error)
+
 	// Compared is told of how many photos of the dataset the looks were found out, before the first photo is read, if they were
 	// not known of all: it may take minutes the first time. It may be nil.
 	Compared func(done, total int)
@@ -96,7 +101,7 @@ type Report struct {
 // The report holds what was done in any case. The error is the context's, or says in a sentence why the source or the
 // dataset cannot go on; what has landed stays.
 func (c *Collector) Run(ctx context.Context, requests []Request) (Report, error) {
-	r := run{Collector: c, byKeyword: map[string]int{}, known: map[place]known{}, batch: "collect " + rand.Text(), pixels: semaphore.NewWeighted(picture.MaxPixels)}
+	r := run{Collector: c, byKeyword: map[string]int{}, known: map[place]known{}, present: map[named]bool{}, batch: "collect " + rand.Text(), pixels: semaphore.NewWeighted(picture.MaxPixels)}
 	r.report.Reasons = map[picture.Reason]int{}
 	for i, request := range requests {
 		if _, twice := r.byKeyword[request.Keyword]; twice {
@@ -110,6 +115,9 @@ func (c *Collector) Run(ctx context.Context, requests []Request) (Report, error)
 		for _, p := range c.Library.Photos(curate.Query{Trash: trash}) {
 			if p.Source.Kind != "" {
 				r.known[placeOf(p.Source)] = known{size: p.Size, label: p.Label, deleted: trash}
+			}
+			if c.Refusals != nil {
+				r.present[named{p.Name, p.Size}] = true
 			}
 		}
 	}
@@ -133,6 +141,7 @@ type run struct {
 	queue     []*candidate   // Photos that are being looked at, in their order.
 	looking   sync.WaitGroup
 	known     map[place]known     // Photos of the dataset by where they came from.
+	present   map[named]bool      // Those that refusals may be about.
 	batch     string              // Makes one step for Undo of the photos of a label.
 	compared  bool                // Whether it is known what the photos of the dataset look like.
 	pixels    *semaphore.Weighted // Of the pictures that are decoded at once: they take much more memory than their files.
@@ -256,6 +265,11 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 		}
 		return r.there(i, at)
 	}
+	if remembers(r.Refusals, item) {
+		if refusal := r.Refusals.recall(at, item.path(), r.MinSide, r.Comparer != nil, r.present); refusal != nil {
+			return r.settleAll(ctx, i, refusal)
+		}
+	}
 	if r.Comparer != nil && !r.compared {
 		if err := r.Comparer.Fingerprints(ctx, r.Compared); err != nil {
 			return fmt.Errorf("comparing photos with those of the dataset: %w", err)
@@ -264,6 +278,7 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 	}
 	data, err := read(ctx, item)
 	if err != nil {
+		r.keep(item, at, err, nil)
 		return r.settleAll(ctx, i, err)
 	}
 	c := &candidate{request: i, item: item, at: at, data: data, looked: make(chan struct{})}
@@ -317,6 +332,7 @@ func (r *run) next(ctx context.Context) error {
 	r.queue = r.queue[1:]
 	r.pending[c.request]--
 	if c.err != nil {
+		r.keep(c.item, c.at, c.err, nil)
 		return r.settle(c.request, Event{}, c.err)
 	}
 	photo, err := r.land(ctx, r.report.Results[c.request].Label, c)
@@ -325,11 +341,30 @@ func (r *run) next(ctx context.Context) error {
 		return r.there(c.request, c.at) // Another run has brought it meanwhile.
 	}
 	if err != nil {
+		r.keep(c.item, c.at, err, &photo)
 		return r.settle(c.request, Event{}, err)
+	}
+	if r.Refusals != nil {
+		r.present[named{photo.Name, photo.Size}] = true
 	}
 	r.known[c.at] = known{size: photo.Size, label: photo.Label, counted: true}
 	r.filled[c.request]++
 	return r.settle(c.request, Event{Photo: &photo}, nil)
+}
+
+// remembers reports whether it is kept that an item is refused. Those at hand are looked at each time: that costs little, and
+// their owner may have mended them.
+func remembers(r *Refusals, item Item) bool { return r != nil && item.Size == 0 }
+
+// keep keeps why an item is refused, if it is for good.
+func (r *run) keep(item Item, at place, err error, like *curate.Photo) {
+	var why *Refusal
+	if !remembers(r.Refusals, item) || !errors.As(err, &why) {
+		return
+	}
+	if err := r.Refusals.keep(at, why, r.MinSide, like); err != nil && r.Forgotten != nil {
+		r.Forgotten(err)
+	}
 }
 
 // A candidate is a photo that was read.
@@ -412,7 +447,8 @@ func (r *run) settle(i int, e Event, err error) error {
 	return nil
 }
 
-// land adds a photo that was found good to the dataset. The error may be a *Refusal.
+// land adds a photo that was found good to the dataset. The error may be a *Refusal; where that is because of a photo that is
+// there, it gives that one.
 func (r *run) land(ctx context.Context, label string, c *candidate) (curate.Photo, error) {
 	item := c.item
 	if item.Source.Retrieved.IsZero() {
@@ -430,17 +466,17 @@ func (r *run) land(ctx context.Context, label string, c *candidate) (curate.Phot
 	case err == nil:
 		return photo, nil
 	case errors.As(err, &twice) && !twice.Photo.Deleted.IsZero():
-		return photo, refuse(Deleted, item.path(), "is the same photo as %s, which was deleted from this dataset: restore it from the trash if you want it back",
+		return twice.Photo, refuse(Deleted, item.path(), "is the same photo as %s, which was deleted from this dataset: restore it from the trash if you want it back",
 			twice.Photo.Name)
 	case errors.As(err, &twice):
 		refusal := refuse(Duplicate, item.path(), "is the same photo as %s of %s, which is in the dataset already", twice.Photo.Name, twice.Photo.Label)
 		refusal.Err = err
-		return photo, refusal
+		return twice.Photo, refusal
 	case errors.As(err, &near) && !near.Photo.Deleted.IsZero():
-		return photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which was deleted from this dataset: restore that from the trash if you want it back",
+		return near.Photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which was deleted from this dataset: restore that from the trash if you want it back",
 			near.Photo.Name, near.Photo.Label)
 	case errors.As(err, &near):
-		return photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which is in the dataset already", near.Photo.Name, near.Photo.Label)
+		return near.Photo, refuse(NearDuplicate, item.path(), "looks like %s of %s, which is in the dataset already", near.Photo.Name, near.Photo.Label)
 	case picture.ReasonOf(err) != "":
 		return photo, badPicture(err, item)
 	}

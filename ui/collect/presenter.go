@@ -635,7 +635,7 @@ func (p *presenter) start() {
 	}
 	r := &run{
 		inbox: &p.inbox, tell: func() { p.dispatch(p.drain) }, library: p.library, dir: p.dir, open: open,
-		requests: requests, minSide: p.minSide, near: p.near, progress: progress{shares: shares, inTurn: p.service != nil},
+		requests: requests, minSide: p.minSide, near: p.near, progress: progress{shares: shares, inTurn: p.service != nil}, log: p.log,
 	}
 	p.stage, p.stopping, p.ranIn = running, false, p.dir
 	p.inbox.begin(len(requests))

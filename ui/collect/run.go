@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type run struct {
 	minSide  int
 	near     bool // Leave out photos that look like one that is there.
 	progress progress
+	log      *slog.Logger
 }
 
 // do is the job.
@@ -50,6 +52,10 @@ func (r *run) do(ctx context.Context, report func(job.Progress)) error {
 			report(job.Progress{Phase: phaseComparing, Done: int64(done), Total: int64(total)})
 		}
 	}
+	if c.Refusals, err = source.OpenRefusals(r.dir); err != nil { // It costs no more than downloads.
+		r.log.Warn("what was refused before is downloaded again", "error", err)
+	}
+	c.Forgotten = func(err error) { r.log.Warn("what is refused will be downloaded again", "error", err) }
 	result, err := c.Run(ctx, r.requests)
 	ended.err = err
 	for _, n := range result.Reasons {
