@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"kaika/core/collect"
 	"kaika/core/curate"
 	"kaika/core/picture"
@@ -376,6 +378,22 @@ func TestMovedAndDeletedSince(t *testing.T) {
 	report, err = c.Run(t.Context(), []collect.Request{{"rose", "Rose", 0}})
 	if r := report.Results[0]; err != nil || r.Reasons[collect.Deleted] != 1 || r.Reasons[collect.Duplicate] != 4 || r.Landed != 1 {
 		t.Errorf("from elsewhere: %+v, %v", r, err)
+	}
+}
+
+// TestLabelOfMacOS asks again for photos whose label's folder is written as macOS does, in Unicode's other normal form: they have
+// the label that is asked for.
+func TestLabelOfMacOS(t *testing.T) {
+	lib := &library{}
+	c := collect.Collector{Library: lib, Source: collect.NewFolder(tree(t, map[string][]byte{"rose/1.jpg": photo(1)}))}
+	requests := []collect.Request{{"rose", "バラ", 1}}
+	if _, err := c.Run(t.Context(), requests); err != nil {
+		t.Fatal(err)
+	}
+	lib.photos[0].Label = norm.NFD.String("バラ")
+	report, err := c.Run(t.Context(), requests)
+	if r := report.Results[0]; err != nil || r.There != 1 || r.Moved != 0 || r.Exhausted {
+		t.Errorf("got %+v, %v", r, err)
 	}
 }
 

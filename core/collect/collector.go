@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/text/unicode/norm"
 
 	"kaika/core/curate"
 	"kaika/core/picture"
@@ -301,7 +302,7 @@ func (r *run) one(ctx context.Context, i int, item Item) error {
 func (r *run) there(i int, at place) error {
 	k, result := r.known[at], &r.report.Results[i]
 	switch {
-	case k.label != result.Label:
+	case norm.NFC.String(k.label) != norm.NFC.String(result.Label): // Folders of macOS may be written in the other form.
 		result.Moved++
 	case k.counted:
 		return nil
