@@ -314,9 +314,7 @@ func TestCollectWithFaults(t *testing.T) {
 	var want map[string]picture.Digest
 	for _, rate := range []float64{0, 0.2} {
 		s := garden()
-		s.Faults = collecttest.Faults{Seed: 1, Rate: rate, Kinds: slices.DeleteFunc(collecttest.Passing(), func(f collecttest.Fault) bool {
-			return f == collecttest.TooMany // Has a client wait for seconds each time.
-		})}
+		s.Faults = collecttest.Faults{Seed: 1, Rate: rate} // With 429s, after which a client waits.
 		u, dir := flickrAt(t, s, collecttest.Start(t, s)), filepath.Join(t.TempDir(), "dataset")
 		report := parse[collect.Report](u.kaika(wish(dir)...).ends(exitDone))
 		for _, r := range report.Results {
