@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -50,6 +51,10 @@ func TestAccess(t *testing.T) {
 		{"a page's own name for this machine", nil, "evil.example", nil, map[string]int{classify: 401, metrics: 401, change: 401}},
 		{"through a proxy on this machine", nil, "", []string{"X-Forwarded-For", "203.0.113.9"}, map[string]int{classify: 401, metrics: 401, change: 401}},
 		{"through a newer proxy", nil, "", []string{"Forwarded", "for=203.0.113.9"}, map[string]int{classify: 401, metrics: 401, change: 401}},
+		{"through a proxy that says so by Via", nil, "", []string{"Via", "1.1 proxy"}, map[string]int{classify: 401, metrics: 401, change: 401}},
+		{"through a proxy that says so by X-Real-IP", nil, "", []string{"X-Real-IP", "203.0.113.9"}, map[string]int{classify: 401, metrics: 401, change: 401}},
+		{"through a proxy that says so by X-Forwarded-Host", nil, "", []string{"X-Forwarded-Host", "kaika.example"}, map[string]int{classify: 401, metrics: 401, change: 401}},
+		{"through a proxy that says so by X-Forwarded-Proto", nil, "", []string{"X-Forwarded-Proto", "https"}, map[string]int{classify: 401, metrics: 401, change: 401}},
 		{"far", far, "", nil, map[string]int{classify: 401, metrics: 401, change: 401}},
 		{"far, basic", far, "", []string{"Authorization", basic("me", "secret")}, map[string]int{classify: 200, metrics: 200, change: 200}},
 		{"far, bearer", far, "", []string{"Authorization", "Bearer me:secret"}, map[string]int{classify: 200, metrics: 200, change: 200}},
@@ -155,6 +160,21 @@ func TestCrossSite(t *testing.T) {
 	}
 	if csp := h.header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'self'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
 		t.Errorf("CSP %q", csp)
+	}
+}
+
+// TestTransportSecurity wants browsers to keep to HTTPS where there is some, and only there.
+func TestTransportSecurity(t *testing.T) {
+	for want, config := range map[string]*tls.Config{"": nil, "max-age=31536000": {MinVersion: tls.VersionTLS12}} {
+		s, err := New(Config{Models: serve.New(serve.Config{}), TLS: config})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/healthz", nil))
+		if got := w.Header().Get("Strict-Transport-Security"); got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
 	}
 }
 
@@ -345,6 +365,9 @@ func TestClientOf(t *testing.T) {
 		{"10.0.0.1:1", "nonsense", "10.0.0.1"},
 		{"[fd00::1]:1", "2001:db8::7", "2001:db8::7"},
 		{"[::ffff:10.0.0.1]:1", "::ffff:198.51.100.1", "198.51.100.1"},
+		{"10.0.0.1:1", "198.51.100.1:4711", "198.51.100.1"},
+		{"10.0.0.1:1", "[2001:db8::7]:4711, 10.0.0.2:1", "2001:db8::7"},
+		{"10.0.0.1:1", "[2001:db8::7]", "2001:db8::7"},
 		{"@", "", "invalid IP"},
 	} {
 		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{}}

@@ -9,40 +9,42 @@ import (
 	"time"
 )
 
-// A body gives each read its time, which begins anew when something comes, and wants it to come at a certain rate.
+// A body gives each read its time, which begins anew when something comes, and wants it to come at a certain rate. What is
+// not read counts for nobody, so who waits for the server loses nothing.
 type body struct {
 	io.ReadCloser
 
-	control  *http.ResponseController
-	limits   *Limits
-	began    time.Time
-	received int64
+	control *http.ResponseController
+	limits  *Limits
+	// patience is how long the client may still be waited for. Each byte adds to it, up to ReadTime: who sent much at once has
+	// not paid with it for sending nothing later.
+	patience time.Duration
 	ended    bool // All of it has come.
 }
 
 // watch puts a request's body under its limits. What is left unread has its time, too.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) *body {
-	b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), limits: &s.Limits, began: time.Now()}
+	b := &body{ReadCloser: r.Body, control: http.NewResponseController(w), limits: &s.Limits, patience: s.Limits.ReadTime}
 	b.extend()
 	r.Body = b
 	return b
 }
 
 // extend sets the time of the next read. A recorder of tests knows no time.
-func (b *body) extend() {
-	deadline := time.Now().Add(b.limits.ReadTime)
-	slowest := b.began.Add(b.limits.ReadTime + time.Duration(float64(b.received)/float64(b.limits.ReadRate)*float64(time.Second)))
-	if slowest.Before(deadline) {
-		deadline = slowest
-	}
-	_ = b.control.SetReadDeadline(deadline)
+func (b *body) extend() { _ = b.control.SetReadDeadline(time.Now().Add(b.patience)) }
+
+// waited notes how long something was waited for, and how much came.
+func (b *body) waited(took time.Duration, received int) {
+	earned := time.Duration(float64(received) / float64(b.limits.ReadRate) * float64(time.Second))
+	b.patience = min(b.patience-took+earned, b.limits.ReadTime)
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	b.extend()
+	began := time.Now()
 	n, err := b.ReadCloser.Read(p)
-	b.received += int64(n)
+	b.waited(time.Since(began), n)
 	switch {
 	case err == nil:
 		return n, nil
@@ -65,57 +67,87 @@ const (
 
 // refuse has an error written, and has the server read for a while then what the client still sends of its body: many look for an answer only
 // when they have sent all, and lose it where the connection is closed under them (RFC 9112, 9.6).
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, sent *body, write func()) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, how style, err error) {
+	x := exchangeOf(r.Context())
+	sent := x.sent
 	control := http.NewResponseController(w)
 	if sent == nil || sent.ended || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" || control.EnableFullDuplex() != nil {
-		write() // There is nothing to come, or nobody who would be disturbed.
+		s.writeProblem(w, r, how, err) // There is nothing to come, or nobody who would be disturbed.
 		return
 	}
 	w.Header().Set("Connection", "close") // What is left unread must not be taken for the next request.
-	write()
-	exchangeOf(r.Context()).after = func() {
+	s.writeProblem(w, r, how, err)
+	x.after = func() {
 		if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(min(lingerTime, s.Limits.ReadTime))) == nil {
 			_, _ = io.CopyN(io.Discard, sent.ReadCloser, lingerBytes) // To its end, or as long as it takes.
 		}
 	}
 }
 
-// A budget is memory that many requests share. It is safe for concurrent use.
+// A budget is memory that many requests share, and of which one client may have a part. It is safe for concurrent use.
 type budget struct {
-	mu   sync.Mutex
-	left int64
+	mu    sync.Mutex
+	left  int64
+	share int64            // Of one client.
+	taken map[string]int64 // By household.
 }
 
-// take uses some of it, if there is that much.
-func (b *budget) take(n int64) bool {
+func newBudget(all int64) *budget {
+	return &budget{left: all, share: all / clientShare, taken: map[string]int64{}}
+}
+
+// clientShare is which part of the memory for photos one client may have.
+const clientShare = 4
+
+// take uses some of it for a client, if there is that much. Nobody's share of it, "", is all.
+func (b *budget) take(client string, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left < n {
-		return false
+	switch {
+	case client != "" && b.taken[client]+n > b.share:
+		return &problem{
+			status: http.StatusTooManyRequests, code: "busy", retryAfter: time.Second,
+			sentence: "too many photos of yours are under way: wait for their answers, or send less at once",
+		}
+	case b.left < n:
+		return &problem{
+			status: http.StatusServiceUnavailable, code: "busy", sentence: "too many photos are under way: try again in a moment", retryAfter: time.Second,
+		}
 	}
 	b.left -= n
-	return true
+	if client != "" {
+		b.taken[client] += n
+	}
+	return nil
 }
 
 // give puts some back.
-func (b *budget) give(n int64) {
+func (b *budget) give(client string, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left += n
+	if client == "" {
+		return
+	}
+	if b.taken[client] -= n; b.taken[client] == 0 {
+		delete(b.taken, client)
+	}
 }
 
 // A load is what one request takes of a budget.
 type load struct {
 	budget *budget
+	client string // "" for one that has no limit of its own.
 	taken  int64
 }
 
 // take uses more of the budget, or says that there is no room.
 func (l *load) take(n int64) error {
-	if !l.budget.take(n) {
-		return &problem{
-			status: http.StatusServiceUnavailable, code: "busy", sentence: "too many photos are under way: try again in a moment", retryAfter: time.Second,
-		}
+	if l.client != "" && l.taken+n > l.budget.share {
+		return tooLarge(l.budget.share, nil) // However long it waited.
+	}
+	if err := l.budget.take(l.client, n); err != nil {
+		return err
 	}
 	l.taken += n
 	return nil
@@ -124,12 +156,12 @@ func (l *load) take(n int64) error {
 // give gives some of it back.
 func (l *load) give(n int64) {
 	l.taken -= n
-	l.budget.give(n)
+	l.budget.give(l.client, n)
 }
 
 // free gives all of it back. It may be called more than once.
 func (l *load) free() {
-	l.budget.give(l.taken)
+	l.budget.give(l.client, l.taken)
 	l.taken = 0
 }
 

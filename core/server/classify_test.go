@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/color/palette"
 	"image/gif"
 	"io"
+	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,6 +210,118 @@ func TestMemoryIsBounded(t *testing.T) {
 	(<-first).is(200, "")
 	s.engine.do(nil)
 	s.send("POST", classifyPath, "image/jpeg", bytes.NewReader(rose)).is(200, "")
+}
+
+// TestMemoryOfOneClient fills one client's part of the memory: it is told to come again, and others are answered.
+func TestMemoryOfOneClient(t *testing.T) {
+	rose := picturetest.JPEG(0, 1, 64, 64)
+	s := newStand(t, func(c *Config, _ *serve.Config) {
+		c.Local, c.PublicClassify, c.Limits.InFlight = false, true, clientShare*int64(len(rose))*3/2
+	})
+	working, release := make(chan struct{}), make(chan struct{})
+	var begun atomic.Bool
+	s.engine.do(func(context.Context, []picture.Encoded) error {
+		if begun.CompareAndSwap(false, true) {
+			close(working)
+			<-release
+		}
+		return nil
+	})
+	from := func(client string, photo []byte) heard {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", classifyPath, bytes.NewReader(photo))
+		r.Header.Set("Content-Type", "image/jpeg")
+		r.RemoteAddr = client + ":1234"
+		return s.direct(r)
+	}
+	held := make(chan heard, 1)
+	go func() { held <- from("203.0.113.1", rose) }()
+	<-working
+	from("203.0.113.1", rose).is(http.StatusTooManyRequests, "busy").retries()
+	from("203.0.113.2", rose).is(http.StatusOK, "")
+	from("203.0.113.2", make([]byte, 2*len(rose))).is(http.StatusRequestEntityTooLarge, "too_large")
+	close(release)
+	(<-held).is(http.StatusOK, "")
+	from("203.0.113.1", rose).is(http.StatusOK, "")
+	if n := len(s.server.memory.taken); n != 0 {
+		t.Errorf("%d clients are remembered", n)
+	}
+}
+
+// TestMemoryOfConversion sends a photo that has to be turned into a PNG, which is larger than the photo: what is held is that.
+func TestMemoryOfConversion(t *testing.T) {
+	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // Noise, which compresses badly.
+	noise := image.NewPaletted(image.Rect(0, 0, 100, 100), palette.Plan9[:64])
+	for i := range noise.Pix {
+		noise.Pix[i] = 17 * byte(source.UintN(4))
+	}
+	var photo bytes.Buffer
+	if err := gif.Encode(&photo, noise, nil); err != nil {
+		t.Fatal(err)
+	}
+	converted, err := picture.Parse(photo.Bytes())
+	if err != nil || len(converted.Data) < 3*photo.Len()/2 {
+		t.Fatalf("a PNG of %d bytes out of a GIF of %d: %v", len(converted.Data), photo.Len(), err)
+	}
+	room := int64(len(converted.Data))
+	for _, c := range []struct {
+		room   int64
+		status int
+	}{{room - 1, http.StatusServiceUnavailable}, {room, http.StatusOK}} {
+		s := newStand(t, func(config *Config, _ *serve.Config) { config.Limits.InFlight = c.room })
+		s.engine.do(func(context.Context, []picture.Encoded) error {
+			if left := s.server.memory.left; left != c.room-room {
+				t.Errorf("%d bytes are taken for %d", c.room-left, room)
+			}
+			return nil
+		})
+		s.send("POST", classifyPath, "image/gif", bytes.NewReader(photo.Bytes())).is(c.status, "")
+		if left := s.server.memory.left; left != c.room {
+			t.Errorf("%d bytes were not given back", c.room-left)
+		}
+	}
+	s := newStand(t, func(config *Config, _ *serve.Config) { config.Limits.InFlight = room - 1 })
+	s.send("POST", "/v1/models/flowers:predict", "", strings.NewReader(instances(photo.Bytes()))).is(http.StatusServiceUnavailable, "")
+}
+
+// TestMemoryOfADocument reads photos in base64: the decoder's buffers are counted while it reads, and not when it has read.
+func TestMemoryOfADocument(t *testing.T) {
+	photo := append(picturetest.JPEG(0, 1, 16, 16), make([]byte, 200_000)...)
+	text := instances(photo)
+	for _, c := range []struct {
+		room   int
+		status int
+	}{{2 * len(text), http.StatusServiceUnavailable}, {3*len(text) + 2*len(photo), http.StatusOK}} {
+		s := newStand(t, func(config *Config, _ *serve.Config) { config.Limits.InFlight = int64(c.room) })
+		s.engine.do(func(context.Context, []picture.Encoded) error {
+			if taken := int64(c.room) - s.server.memory.left; taken > int64(len(photo)) {
+				t.Errorf("%d bytes are taken for %d", taken, len(photo))
+			}
+			return nil
+		})
+		s.send("POST", "/v1/models/flowers:predict", "", strings.NewReader(text)).is(c.status, "")
+		if left := s.server.memory.left; left != int64(c.room) {
+			t.Errorf("%d bytes were not given back", int64(c.room)-left)
+		}
+	}
+}
+
+// TestClientGone breaks a request off while the engine works on it: that is not counted as a fault of the server.
+func TestClientGone(t *testing.T) {
+	s := newStand(t, nil)
+	working := make(chan struct{})
+	s.engine.do(func(ctx context.Context, _ []picture.Encoded) error {
+		close(working)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "POST", classifyPath, bytes.NewReader(picturetest.JPEG(0, 1, 16, 16)))
+	r.Host, r.RemoteAddr = "127.0.0.1", "127.0.0.1:1234"
+	go func() { <-working; cancel() }()
+	s.direct(r)
+	if text := s.send("GET", "/metrics", "", nil).body; !strings.Contains(text, `status="499"`) || strings.Contains(text, `status="503"`) {
+		t.Error("it is counted as something else")
+	}
 }
 
 // TestQueueIsFull sends more than may wait.

@@ -20,13 +20,33 @@ func (s *Server) clientOf(r *http.Request) netip.Addr {
 		if !s.trusts(client) {
 			break
 		}
-		next, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		next, ok := parseHop(hop)
+		if !ok {
 			break
 		}
-		client = next.Unmap().WithZone("")
+		client = next
 	}
 	return client
+}
+
+// parseHop reads an address of X-Forwarded-For. Some proxies write the port, too, and IPv6 in brackets.
+func parseHop(text string) (netip.Addr, bool) {
+	text = strings.TrimSpace(text)
+	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		addr = withPort.Addr()
+	}
+	return addr.Unmap().WithZone(""), true
+}
+
+// unbounded tells whether a client has no limits of its own: one of a server that only its own machine reaches, and a proxy
+// that is trusted, behind which there are many.
+func (s *Server) unbounded(client netip.Addr) bool {
+	return !client.IsValid() || client.IsLoopback() && s.Local || s.trusts(client)
 }
 
 func (s *Server) trusts(proxy netip.Addr) bool {
@@ -44,11 +64,21 @@ func household(client netip.Addr) string {
 	return client.String()
 }
 
+// forwarded tells whether a proxy says that it hands on what somebody else asked.
+func forwarded(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if len(r.Header.Values(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // nearby tells whether a request comes from somebody on this machine who means this machine. A browser can be brought to
 // send requests of a foreign page here under the page's own name, and a proxy sends those of the whole world: neither
 // counts.
 func (s *Server) nearby(r *http.Request) bool {
-	if !s.Local || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
+	if !s.Local || forwarded(r) {
 		return false
 	}
 	host := r.Host

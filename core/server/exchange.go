@@ -19,6 +19,7 @@ type exchange struct {
 	route   string     // The pattern that fits, "" if none does.
 	user    string     // Who gave the right password, "" if nobody was asked.
 	refusal string     // The code of the error that it was answered with.
+	sent    *body      // What the client sends, nil for nothing.
 
 	after func() // What is left to do when the answer was written and noted; may be nil.
 }
@@ -54,6 +55,9 @@ func (s *Server) observed(next http.Handler) http.Handler {
 		r = r.WithContext(ctx)
 		answer := &response{ResponseWriter: w, control: http.NewResponseController(w), patience: s.Limits.WriteTime, gzip: takesGzip(r)}
 		answer.Header().Set("X-Request-Id", x.id)
+		if r.ContentLength != 0 {
+			x.sent = s.watch(answer, r) // Before anything can refuse it: net/http reads what is left of a body before it answers.
+		}
 		s.Metrics.inHand.Inc()
 		began := time.Now()
 		defer func() {
@@ -70,7 +74,11 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			}
 			answer.extend() // What is left of the answer is sent only now.
 			s.Metrics.inHand.Dec()
-			s.Metrics.requests.WithLabelValues(x.route, methodLabel(r.Method), strconv.Itoa(answer.status())).Observe(took.Seconds())
+			status := answer.status()
+			if x.refusal == codeCancelled && r.Context().Err() != nil && !s.Draining() {
+				status = statusClientGone // Nobody heard the answer, and the server was not to blame.
+			}
+			s.Metrics.requests.WithLabelValues(x.route, methodLabel(r.Method), strconv.Itoa(status)).Observe(took.Seconds())
 			if x.refusal != "" {
 				s.Metrics.refusals.WithLabelValues(x.refusal).Inc()
 			}
@@ -80,7 +88,7 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			}
 			s.Log.LogAttrs(ctx, level, "request",
 				slog.String("method", r.Method), slog.String("path", shortened(r.URL.Path)), slog.String("route", x.route),
-				slog.Int("status", answer.status()), slog.Int64("bytes", answer.bytes), slog.Float64("ms", float64(took.Microseconds())/1000),
+				slog.Int("status", status), slog.Int64("bytes", answer.bytes), slog.Float64("ms", float64(took.Microseconds())/1000),
 				slog.String("client", x.client.String()), slog.String("user", x.user), slog.String("refusal", x.refusal))
 			if panicked != nil {
 				panic(http.ErrAbortHandler) // The client sees that the answer is not whole.
@@ -92,6 +100,9 @@ func (s *Server) observed(next http.Handler) http.Handler {
 		next.ServeHTTP(answer, r)
 	})
 }
+
+// statusClientGone is what the log and the metrics call an answer whose client had gone, as many servers do. It is never sent.
+const statusClientGone = 499
 
 // methodLabel gives a method for the metrics, of which clients cannot make up as many as they like.
 func methodLabel(method string) string {

@@ -9,7 +9,7 @@ import (
 func (s *Server) protected(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.writeProblem(w, r, styleOf(r.URL.Path), &problem{
+		s.refuse(w, r, styleOf(r.URL.Path), &problem{
 			status: http.StatusForbidden, code: "cross_site",
 			sentence: "this was sent by a page of another site, and is refused. A proxy in between has to keep the Host header",
 		})
@@ -27,6 +27,9 @@ func (s *Server) protected(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store") // Handlers of what may be kept say so.
+		if s.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000") // Of this name only: others may have no certificate.
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -62,7 +65,7 @@ func (s *Server) found(mux *http.ServeMux) http.Handler {
 			w.Header().Set("Allow", allowed)
 			p = &problem{status: http.StatusMethodNotAllowed, code: "method", sentence: "this address takes " + allowed + " only"}
 		}
-		s.writeProblem(w, r, how, p)
+		s.refuse(w, r, how, p)
 	})
 }
 

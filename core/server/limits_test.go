@@ -162,6 +162,55 @@ func TestSlowBody(t *testing.T) {
 			t.Errorf("status %d", code)
 		}
 	})
+	for name, request := range map[string]struct {
+		head   string
+		status int
+	}{
+		"nothing there": {"POST /api/v1/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n", http.StatusNotFound},
+		"no such page":  {"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n", http.StatusNotFound},
+		"no such verb":  {"PUT /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n", http.StatusMethodNotAllowed},
+		"another site":  {head + "Origin: https://evil.example\r\n", http.StatusForbidden},
+		"too often":     {head, http.StatusTooManyRequests},
+	} {
+		t.Run(name, func(t *testing.T) { // Nobody reads these, either.
+			s := s
+			if request.status == http.StatusTooManyRequests {
+				s = newStand(t, func(c *Config, _ *serve.Config) {
+					c.Limits.ReadTime, c.Limits.Rate, c.Limits.Burst = 100*time.Millisecond, 1e-3, 1
+				})
+				s.send("GET", "/healthz", "", nil).is(http.StatusOK, "")
+			}
+			c := s.dial()
+			says(t, c, request.head+"Content-Length: 1000\r\n\r\n")
+			if code := status(c); code != request.status {
+				t.Errorf("status %d", code)
+			}
+			if !closed(c) {
+				t.Error("the connection stays open")
+			}
+		})
+	}
+	t.Run("drops after a flood", func(t *testing.T) {
+		s := newStand(t, func(c *Config, _ *serve.Config) { c.Limits.ReadTime = 100 * time.Millisecond })
+		c := s.dial()
+		says(t, c, head+"Content-Length: 2000000\r\n\r\n"+strings.Repeat("x", 1_000_000))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			drop := time.NewTicker(10 * time.Millisecond)
+			defer drop.Stop()
+			for range drop.C {
+				if _, err := io.WriteString(c, "x"); err != nil {
+					return
+				}
+			}
+		}()
+		if code := status(c); code != http.StatusRequestTimeout {
+			t.Errorf("status %d", code)
+		}
+		_ = c.Close()
+		<-done
+	})
 	t.Run("without a password", func(t *testing.T) { // What nobody reads is not waited for, either.
 		c := s.dial()
 		says(t, c, "POST /api/v1/trainings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n")

@@ -33,7 +33,7 @@ func (l *perClient) Accept() (net.Conn, error) {
 		if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 			client = tcp.AddrPort().Addr().Unmap()
 		}
-		if !client.IsValid() || client.IsLoopback() && l.server.Local || l.server.trusts(client) {
+		if l.server.unbounded(client) {
 			return c, nil
 		}
 		key := household(client)

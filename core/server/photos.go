@@ -20,7 +20,6 @@ import (
 // A sentPhoto is a file of a request.
 type sentPhoto struct {
 	name    string // As the client calls it, without folders; it may be shown but is no path.
-	data    []byte // The file's bytes; none if there is an error.
 	picture picture.Encoded
 	err     error // Why it cannot be used; then the rest of a sentence that begins with its name.
 }
@@ -36,13 +35,19 @@ type sentPhotos struct {
 }
 
 // newPhotos makes an empty list. Its method free is to be called when the photos are not used any more.
-func (s *Server) newPhotos() *sentPhotos { return &sentPhotos{load: load{budget: s.memory}} }
+func (s *Server) newPhotos(ctx context.Context) *sentPhotos {
+	client := exchangeOf(ctx).client
+	if s.unbounded(client) {
+		return &sentPhotos{load: load{budget: s.memory}}
+	}
+	return &sentPhotos{load: load{budget: s.memory, client: household(client)}}
+}
 
 // photosOf reads the photos in a request: the files of a form of multipart/form-data, whatever their fields are called, or
 // the bytes of one photo. Nothing touches the disk. What is wrong with a photo is said in its place; an error is one of
 // the whole request. The photos' method free is to be called when they are not used any more, also after an error.
 func (s *Server) photosOf(r *http.Request) (*sentPhotos, error) {
-	p := s.newPhotos()
+	p := s.newPhotos(r.Context())
 	if err := p.room(r.ContentLength); err != nil {
 		return p, err
 	}
@@ -144,11 +149,15 @@ func (s *Server) addBytes(ctx context.Context, p *sentPhotos, name string, data 
 	}
 	parsed, err := picture.Parse(data)
 	s.parses.Release(1)
-	if err != nil {
-		p.give(int64(len(data)))
-		data = nil
+	// What is kept from here on are the picture's bytes. Those of a photo that was turned into a PNG can be many times as many.
+	if more := int64(len(parsed.Data) - len(data)); more > 0 {
+		if err := p.take(more); err != nil {
+			return err
+		}
+	} else {
+		p.give(-more)
 	}
-	p.all = append(p.all, sentPhoto{name, data, parsed, err})
+	p.all = append(p.all, sentPhoto{name, parsed, err})
 	return nil
 }
 

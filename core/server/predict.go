@@ -27,7 +27,10 @@ type ask struct {
 
 // read reads a document whose photos are under one of the names, of which there has to be exactly one.
 func (a *ask) read(body io.Reader, names ...string) error {
-	d := json.NewDecoder(a.photos.reader(body))
+	source := &document{from: body, load: &a.photos.load}
+	d := json.NewDecoder(source)
+	source.decoder = d
+	defer source.end()
 	found := ""
 	err := object(d, "the request", func(name string) error {
 		switch {
@@ -71,6 +74,38 @@ func (a *ask) read(body io.Reader, names ...string) error {
 		return badRequest("json", fmt.Sprintf("%q holds no photo", found))
 	}
 	return nil
+}
+
+// A document is what a decoder reads. The decoder holds what it has not handed out yet, in a buffer that grows by doubling, and
+// hands out a copy: three bytes for each are taken from the budget until the document is read.
+type document struct {
+	from    io.Reader
+	decoder *json.Decoder
+	load    *load
+	read    int64
+	taken   int64
+}
+
+// Read implements io.Reader.
+func (d *document) Read(p []byte) (int, error) {
+	const copies = 3
+	n, err := d.from.Read(p)
+	d.read += int64(n)
+	more := copies*(d.read-d.decoder.InputOffset()) - d.taken
+	if more <= 0 {
+		return n, err
+	}
+	if full := d.load.take(more); full != nil {
+		return 0, full
+	}
+	d.taken += more
+	return n, err
+}
+
+// end gives back what was taken.
+func (d *document) end() {
+	d.load.give(d.taken)
+	d.taken = 0
 }
 
 // jsonError says what is wrong with a document, unless it is something else.
@@ -216,7 +251,7 @@ func (a *ask) add(data []byte, key string) error {
 		return a.server.tooMany()
 	}
 	a.keys = append(a.keys, key)
-	if err := a.photos.take(int64(len(data))); err != nil { // Beside the document.
+	if err := a.photos.take(int64(len(data) + len(key))); err != nil { // Beside the document.
 		return err
 	}
 	return a.server.addBytes(a.ctx, a.photos, "", data)
@@ -319,6 +354,9 @@ func (a *ask) columns(d *json.Decoder) error {
 		case inputKey:
 			return array(d, name, func() error {
 				key, err := a.text(d, "a key")
+				if err == nil {
+					err = a.photos.take(int64(len(key)))
+				}
 				if keys = append(keys, string(key)); len(keys) > a.server.Limits.Photos {
 					return a.server.tooMany()
 				}

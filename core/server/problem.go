@@ -24,6 +24,9 @@ type problem struct {
 	err        error // For the log; nil if the sentence says it all.
 }
 
+// codeCancelled is the code of what its client broke off, or the server because it stops.
+const codeCancelled = "cancelled"
+
 // Error implements error.
 func (p *problem) Error() string { return p.sentence }
 
@@ -75,7 +78,7 @@ func problemOf(err error) *problem {
 			retryAfter: 5 * time.Second, err: err,
 		}
 	case errors.Is(err, context.Canceled):
-		return &problem{status: http.StatusServiceUnavailable, code: "cancelled", sentence: "the request was broken off", retryAfter: time.Second, err: err}
+		return &problem{status: http.StatusServiceUnavailable, code: codeCancelled, sentence: "the request was broken off", retryAfter: time.Second, err: err}
 	}
 	return &problem{status: http.StatusInternalServerError, code: "internal", sentence: "something went wrong in the server: its log says what", err: err}
 }

@@ -72,7 +72,7 @@ func (s *Server) limited(next http.Handler) http.Handler {
 	clients := newBuckets(rate.Limit(s.Limits.Rate), s.Limits.Burst)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wait := clients.take(household(exchangeOf(r.Context()).client)); wait > 0 {
-			s.writeProblem(w, r, styleOf(r.URL.Path), &problem{
+			s.refuse(w, r, styleOf(r.URL.Path), &problem{
 				status: http.StatusTooManyRequests, code: "rate", sentence: "that were too many requests in a short time: send them more slowly", retryAfter: wait,
 			})
 			return

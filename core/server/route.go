@@ -59,12 +59,8 @@ func (s *Server) routes() []route {
 func (s *Server) handle(to route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		exchangeOf(r.Context()).route = to.pattern
-		var sent *body
-		if r.ContentLength != 0 {
-			sent = s.watch(w, r)
-		}
 		if err := s.answerRoute(w, r, to); err != nil {
-			s.refuse(w, r, sent, func() { s.writeProblem(w, r, to.style, err) })
+			s.refuse(w, r, to.style, err)
 		}
 	})
 }

@@ -74,7 +74,7 @@ func New(c Config) (*Server, error) {
 	}
 	c.Limits = c.Limits.orDefault()
 	s := &Server{
-		Config: c, memory: &budget{left: c.Limits.InFlight}, parses: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		Config: c, memory: newBudget(c.Limits.InFlight), parses: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		stopping: make(chan struct{}),
 	}
 	s.learning = newLearning(c.Training, c.Log)

@@ -80,8 +80,9 @@ func spec(r *http.Request) (m modelSpec, verb string, err error) {
 	case label != "":
 		last = &label
 	}
-	if r.Method == http.MethodPost {
-		*last, verb, _ = strings.Cut(*last, ":")
+	called := false
+	if *last, verb, called = strings.Cut(*last, ":"); called && r.Method != http.MethodPost { // What is behind the colon is for POST.
+		return m, verb, badRequest("malformed", "Malformed request: "+r.Method+" "+shortened(r.URL.Path))
 	}
 	if label != "" {
 		return m, verb, badRequest("label", "Unrecognized servable version label: "+shortened(label))
@@ -208,7 +209,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) error {
 	if verb == "regress" {
 		return badRequest("regress", "Expected a regression signature: the model "+model.Name+" classifies, use :predict or :classify")
 	}
-	photos := s.newPhotos()
+	photos := s.newPhotos(r.Context())
 	defer photos.free()
 	if err := photos.room(r.ContentLength); err != nil {
 		return err

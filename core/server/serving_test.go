@@ -153,7 +153,8 @@ func TestServingRefuses(t *testing.T) {
 		{"GET", "/v1/models/flowers/labels/stable", "", 400, "Unrecognized servable version label: stable"},
 		{"GET", "/v1/models/trees/metadata", "", 404, "Servable not found for request: Latest(trees)"},
 		{"GET", "/v1/models", "", 400, "Malformed request: GET /v1/models"},
-		{"GET", "/v1/models/flowers:predict", "", 404, "Could not find any versions"},
+		{"GET", "/v1/models/flowers:predict", "", 400, "Malformed request: GET /v1/models/flowers:predict"},
+		{"GET", "/v1/models/flowers/versions/1:predict", "", 400, "Malformed request: GET /v1/models/flowers/versions/1:predict"},
 		{"POST", "/v1/models/flowers", "{}", 400, "Malformed request: POST /v1/models/flowers"},
 		{"POST", "/v1/models/flowers:guess", "{}", 400, "Malformed request"},
 		{"POST", "/v1/models/trees:predict", "{}", 404, "Servable not found for request: Latest(trees)"},
@@ -221,7 +222,7 @@ func FuzzPredict(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, document string) {
 		for _, names := range [][]string{{"examples"}, {"instances", "inputs"}} {
-			photos := s.newPhotos()
+			photos := s.newPhotos(t.Context())
 			asks := &ask{server: s, ctx: t.Context(), photos: photos}
 			err := asks.read(strings.NewReader(document), names...)
 			switch {
