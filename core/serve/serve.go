@@ -27,6 +27,7 @@ var (
 	ErrName      = errors.New("not a name for a model")
 	ErrNoModel   = errors.New("no such model")
 	ErrNoVersion = errors.New("no such version")
+	ErrGiven     = errors.New("the model was given when the server was started")
 	ErrClosed    = errors.New("the server is stopping")
 	ErrGone      = errors.New("the files of the model were removed or changed")
 )
@@ -153,13 +154,13 @@ func CheckName(name string) error {
 }
 
 // Get gives a loaded version of a model, or the active one for version 0. The name "" stands for the model that was
-// served first. The error is ErrNoModel, or ErrNoVersion if the version is unknown or not loaded.
+// served first, of those that have a loaded version if any has. The error is ErrNoModel, or ErrNoVersion if the version is unknown or not loaded.
 func (m *Models) Get(name string, version int) (*Model, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	e := m.entry(name)
 	if name == "" && len(m.entries) > 0 {
-		e = m.entries[0]
+		e = m.entries[max(0, slices.IndexFunc(m.entries, func(e *entry) bool { return e.active != 0 }))]
 	}
 	if e == nil {
 		if name == "" {
@@ -193,13 +194,17 @@ func (m *Models) List() []Status {
 	return all
 }
 
-// Ready tells whether there is a model, and each has an active version that can answer.
+// Ready tells whether a model can answer, and each that Serve was asked for. One that was only activated and could not be
+// loaded again is not waited for: the others answer.
 func (m *Models) Ready() bool {
 	m.mu.RLock()
-	ready := !m.closed && len(m.entries) > 0
+	ready := !m.closed && slices.ContainsFunc(m.entries, func(e *entry) bool { return e.active != 0 })
 	var doubtful []*Model
 	for _, e := range m.entries {
 		v := e.version(e.active)
+		if v == nil && e.added {
+			continue
+		}
 		if ready = ready && v != nil; ready && v.model.lost.Load() {
 			doubtful = append(doubtful, v.model)
 		}

@@ -141,6 +141,11 @@ func (m *Models) remember(e *entry) error {
 	} else {
 		records = append(records, r)
 	}
+	return m.write(records)
+}
+
+// write writes State.
+func (m *Models) write(records []record) error {
 	if m.config.State != "" {
 		data, err := json.MarshalIndent(state{stateFormat, records}, "", "  ")
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 type entry struct {
 	name     string
 	added    bool      // By Activate, not by Serve.
+	dirs     []string  // That Serve was given.
 	versions []version // In the order of their numbers.
 	active   int       // 0 if there is none.
 	before   []int     // Versions that were active before, the latest at the end.
@@ -190,13 +191,97 @@ func (m *Models) Serve(ctx context.Context, name string, dirs ...string) error {
 		return fmt.Errorf("two models are to be served as %q: give one of them another name", name)
 	}
 	was := m.record(name)
-	e := &entry{name: name, last: was.Last}
+	e := &entry{name: name, last: was.Last, dirs: dirs}
 	e.restore(was)
 	fresh, err := m.find(e, was, dirs)
 	if err != nil {
 		return err
 	}
 	return m.first(ctx, e, was, fresh)
+}
+
+// Rescan looks for versions that came into the folders of [Models.Serve] since, under numbers above the active one. The highest
+// that can be loaded becomes the active version, as by [Models.Activate]. One that cannot be changes nothing and is tried
+// again by the next Rescan: it may have been copied by half. The errors of all such are joined.
+func (m *Models) Rescan(ctx context.Context) error {
+	done, err := m.change(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var failed []error
+	for _, e := range slices.Clone(m.entries) {
+		failed = append(failed, m.renew(ctx, e))
+	}
+	return errors.Join(failed...)
+}
+
+// renew makes the highest new version of a model the active one, if there is one that can be loaded.
+func (m *Models) renew(ctx context.Context, e *entry) error {
+	var failed []error
+	found := e.found()
+	slices.SortFunc(found, func(a, b version) int { return b.number - a.number })
+	for _, v := range found {
+		if v.number <= e.active {
+			break
+		}
+		if old := e.version(v.number); old != nil {
+			if old.dir != v.dir {
+				m.config.Log.Warn("a version of a model is left out, because another has the same number: give its folder a higher one",
+					"model", e.name, "version", v.number, "folder", v.dir, "other", old.dir)
+			}
+			if old.dir != v.dir || old.err == nil || old.model != nil {
+				continue // It is known, and who serves another chose that.
+			}
+		}
+		model, err := m.load(ctx, e, v)
+		if err == nil {
+			err = m.swap(ctx, e, v, model, false)
+		}
+		if err == nil || ctx.Err() != nil {
+			return errors.Join(append(failed, err)...)
+		}
+		failed = append(failed, err)
+		e = m.entry(e.name)
+	}
+	return errors.Join(failed...)
+}
+
+// found gives the numbered versions that are in the folders of Serve now.
+func (e *entry) found() []version {
+	var all []version
+	for _, dir := range e.dirs {
+		if dir, err := filepath.Abs(dir); err == nil {
+			all = append(all, numbered(dir)...)
+		}
+	}
+	return all
+}
+
+// Remove takes a model that [Models.Activate] has added out of service and forgets its versions. Requests in hand get their
+// answers, and its folders stay. The error is ErrNoModel, or ErrGiven for a model of [Models.Serve].
+func (m *Models) Remove(ctx context.Context, name string) error {
+	done, err := m.change(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	e := m.entry(name)
+	switch {
+	case e == nil:
+		return fmt.Errorf("%w: %q", ErrNoModel, name)
+	case !e.added:
+		return fmt.Errorf("%w: %q", ErrGiven, name)
+	}
+	records := slices.DeleteFunc(slices.Clone(m.records), func(r record) bool { return r.Name == name })
+	if err := m.write(records); err != nil {
+		return fmt.Errorf("the model %q is not removed, because that could not be remembered: %w", name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.entries = slices.DeleteFunc(slices.Clone(m.entries), func(old *entry) bool { return old.name == name })
+	m.config.Log.Info("a model is no longer served", "model", name)
+	return nil
 }
 
 // Restore serves the models of State that [Models.Activate] has added and [Models.Serve] did not name: it is called after
@@ -488,9 +573,10 @@ func (m *Models) RollBack(ctx context.Context, name string) (int, error) {
 	return v.number, nil
 }
 
-// Select makes a listed version the active one, after it was checked. The error is ErrNoModel or ErrNoVersion if there is
+// Select makes a listed version the active one, or one that has come into the folders of [Models.Serve], after it was checked.
+// The error is ErrNoModel or ErrNoVersion if there is
 // none such.
-func (m *Models) Select(ctx context.Context, name string, version int) error {
+func (m *Models) Select(ctx context.Context, name string, number int) error {
 	done, err := m.change(ctx)
 	if err != nil {
 		return err
@@ -500,11 +586,15 @@ func (m *Models) Select(ctx context.Context, name string, version int) error {
 	if e == nil {
 		return fmt.Errorf("%w: %q", ErrNoModel, name)
 	}
-	v := e.version(version)
-	if v == nil {
-		return fmt.Errorf("%w: %d of %q", ErrNoVersion, version, name)
+	if v := e.version(number); v != nil {
+		return m.choose(ctx, e, *v, false)
 	}
-	return m.choose(ctx, e, *v, false)
+	found := e.found()
+	i := slices.IndexFunc(found, func(v version) bool { return v.number == number })
+	if i < 0 {
+		return fmt.Errorf("%w: %d of %q", ErrNoVersion, number, name)
+	}
+	return m.choose(ctx, e, found[i], false)
 }
 
 // choose loads a listed version and makes it the active one.

@@ -278,6 +278,121 @@ func TestBrokenNeverReplacesGood(t *testing.T) {
 	}
 }
 
+// TestRescan puts versions into the folder of a model while it is served.
+func TestRescan(t *testing.T) {
+	log, said := logged()
+	f, m := newFake(t, Config{Log: log, State: filepath.Join(t.TempDir(), "state.json")})
+	folder := f.numberedFolder("flowers", "2", "3")
+	if err := m.Serve(t.Context(), "flowers", folder); err != nil {
+		t.Fatal(err)
+	}
+	rescan := func(active int, listed ...int) {
+		t.Helper()
+		if err := m.Rescan(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := status(t, m, "flowers"); s.Active != active || !slices.Equal(numbers(s), listed) || served(t, m, "flowers").Version != active {
+			t.Errorf("the list is %+v", s)
+		}
+	}
+	rescan(3, 2, 3)
+	f.numberedFolder("flowers", "1") // An older one is none that was retrained.
+	rescan(3, 2, 3)
+	f.numberedFolder("flowers", "5")
+	rescan(5, 2, 3, 5)
+	if s := status(t, m, "flowers"); s.Before != 3 {
+		t.Errorf("one would go back to %d", s.Before)
+	}
+	// One that is broken, or copied by half, changes nothing, and is tried again.
+	broken := filepath.Join(folder, "7")
+	if err := os.Mkdir(broken, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := m.Rescan(t.Context()); err == nil || !strings.Contains(err.Error(), "version 7") {
+			t.Errorf("of a broken version it says %v", err)
+		}
+		if s := status(t, m, "flowers"); s.Active != 5 || !slices.Equal(numbers(s), []int{2, 3, 5}) || !m.Ready() {
+			t.Errorf("the list is %+v", s)
+		}
+	}
+	if err := os.Remove(broken); err != nil {
+		t.Fatal(err)
+	}
+	f.numberedFolder("flowers", "7")
+	rescan(7, 2, 3, 5, 7)
+	// Who went back stays there.
+	if _, err := m.RollBack(t.Context(), "flowers"); err != nil {
+		t.Fatal(err)
+	}
+	rescan(5, 2, 3, 5, 7)
+	// By its number, any can be chosen.
+	if err := m.Select(t.Context(), "flowers", 1); err != nil {
+		t.Fatal(err)
+	}
+	if v := served(t, m, "flowers").Version; v != 1 {
+		t.Errorf("version %d is active", v)
+	}
+	if err := m.Select(t.Context(), "flowers", 9); !errors.Is(err, ErrNoVersion) {
+		t.Error(err)
+	}
+	// A number that another folder has is said.
+	if _, err := m.Activate(t.Context(), "flowers", f.model("run", "none")); err != nil { // As version 8.
+		t.Fatal(err)
+	}
+	if err := m.Select(t.Context(), "flowers", 7); err != nil {
+		t.Fatal(err)
+	}
+	f.numberedFolder("flowers", "8")
+	rescan(7, 1, 2, 3, 5, 7, 8)
+	contains(t, said(), "another has the same number")
+}
+
+// TestRemove takes models out of service, of which one is broken after a restart.
+func TestRemove(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state.json")
+	f, m := newFake(t, Config{State: state})
+	if err := m.Remove(t.Context(), "flowers"); !errors.Is(err, ErrNoModel) {
+		t.Error(err)
+	}
+	for _, name := range []string{"birds", "trees"} {
+		if _, err := m.Activate(t.Context(), name, f.model(name, "none")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(f.root, "birds")); err != nil {
+		t.Fatal(err)
+	}
+	m = f.models(Config{State: state})
+	if err := m.Restore(t.Context()); err == nil {
+		t.Error("a model that is gone was restored")
+	}
+	// The others answer, also who names none.
+	if first, err := m.Get("", 0); err != nil || first.Name != "trees" || !m.Ready() {
+		t.Errorf("%v, %v, ready %t", first, err, m.Ready())
+	}
+	if err := m.Serve(t.Context(), "flowers", f.model("flowers", "none")); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Remove(t.Context(), "flowers"); !errors.Is(err, ErrGiven) {
+		t.Error(err)
+	}
+	if err := m.Remove(t.Context(), "birds"); err != nil {
+		t.Fatal(err)
+	}
+	if all := m.List(); len(all) != 2 || all[0].Name != "trees" {
+		t.Errorf("%+v", all)
+	}
+	m = f.models(Config{State: state})
+	if err := m.Restore(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// One that was asked for has to answer.
+	if err := m.Serve(t.Context(), "missing", filepath.Join(f.root, "missing")); err == nil || m.Ready() {
+		t.Errorf("%v, ready %t", err, m.Ready())
+	}
+}
+
 // Another model in the folder of a listed version is never taken for it.
 func TestReplacedInItsFolder(t *testing.T) {
 	f, m := newFake(t, Config{State: filepath.Join(t.TempDir(), "state.json")})

@@ -17,6 +17,7 @@ func (s *Server) modelRoutes() []route {
 	return []route{
 		{pattern: "GET /api/v1/models", access: accessChange, handle: s.listModels},
 		{pattern: "POST /api/v1/models/{name}/activate", access: accessChange, maxBody: maxSettings, handle: s.activateModel},
+		{pattern: "DELETE /api/v1/models/{name}", access: accessChange, handle: s.removeModel},
 		{pattern: "POST /api/v1/models/{name}/rollback", access: accessChange, handle: s.rollBackModel},
 		{pattern: "POST /api/v1/models/{name}/select", access: accessChange, maxBody: maxSettings, handle: s.selectModel},
 	}
@@ -72,18 +73,33 @@ func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
 
 func (s *Server) activateModel(w http.ResponseWriter, r *http.Request) error {
 	var asked struct {
-		Run string `json:"run"`
+		Run     string `json:"run"`
+		Version int    `json:"version"`
 	}
 	if err := readDocument(r, &asked); err != nil {
 		return err
 	}
-	if asked.Run == "" {
-		return badRequest("no_run", `say which run is to be served: {"run": "ID"}; GET /api/v1/runs lists them`)
+	switch {
+	case (asked.Run == "") == (asked.Version == 0), asked.Version < 0:
+		return badRequest("no_run", `say what is to be served: {"run": "ID"}, of GET /api/v1/runs, or {"version": 2}, of the model's folder`)
+	case asked.Version != 0:
+		return s.swap(w, r, func(ctx context.Context, name string) error { return s.Models.Select(ctx, name, asked.Version) })
 	}
 	return s.swap(w, r, func(ctx context.Context, name string) error {
 		_, err := s.activateRun(ctx, name, asked.Run)
 		return err
 	})
+}
+
+// removeModel takes a model out of service that was activated over HTTP. Its runs stay.
+func (s *Server) removeModel(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	if err := s.Models.Remove(r.Context(), name); err != nil {
+		return modelProblem(name, err)
+	}
+	s.Log.InfoContext(r.Context(), "a model was removed", "model", name)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (s *Server) rollBackModel(w http.ResponseWriter, r *http.Request) error {
@@ -129,6 +145,11 @@ func modelProblem(name string, err error) error {
 		return err
 	case errors.Is(err, serve.ErrName):
 		return badRequest("bad_name", err.Error())
+	case errors.Is(err, serve.ErrGiven):
+		return &problem{
+			status: http.StatusConflict, code: "model_given",
+			sentence: fmt.Sprintf("the model %q was given by --model when the server was started: start it without that", name),
+		}
 	case errors.Is(err, serve.ErrNoVersion):
 		return &problem{
 			status: http.StatusConflict, code: "no_version",

@@ -237,7 +237,10 @@ func TestChangesFitOpenAPI(t *testing.T) {
 	ask("GET /api/v1/models", "", nil, "").is(200, "")
 	ask("POST /api/v1/models/{name}/select", "/api/v1/models/flowers/select", []byte(`{"version":1}`), "application/json").is(200, "")
 	ask("POST /api/v1/models/{name}/rollback", "/api/v1/models/flowers/rollback", nil, "").is(409, "")
+	ask("POST /api/v1/models/{name}/activate", "/api/v1/models/flowers/activate", []byte(`{"version":1}`), "application/json").is(200, "")
 	ask("DELETE /api/v1/runs/{id}", "/api/v1/runs/"+run, nil, "").is(409, "")
+	ask("DELETE /api/v1/models/{name}", "/api/v1/models/flowers", nil, "").is(204, "")
+	ask("DELETE /api/v1/models/{name}", "/api/v1/models/flowers", nil, "").is(404, "no_model")
 	ask("DELETE /api/v1/datasets/{dataset}", "/api/v1/datasets/garden", nil, "").is(200, "")
 	deleted := parsed[struct{ Deleted []deletedDataset }](ask("GET /api/v1/deleted", "", nil, "").is(200, "")).Deleted
 	ask("POST /api/v1/deleted/{id}/restore", "/api/v1/deleted/"+url.PathEscape(deleted[0].ID)+"/restore", nil, "").is(200, "")

@@ -241,6 +241,32 @@ func FuzzPredict(f *testing.F) {
 	})
 }
 
+// TestVersionFromItsFolder activates a version that was copied into the folder of a model while it is served.
+func TestVersionFromItsFolder(t *testing.T) {
+	dir := t.TempDir()
+	writeModel(t, filepath.Join(dir, "1"))
+	auth, _ := authOf(t, "me", "secret")
+	s := newStand(t, func(c *Config, m *serve.Config) {
+		c.Auth = auth
+		c.Models = serve.New(*m)
+		if err := c.Models.Serve(t.Context(), "flowers", dir); err != nil {
+			t.Fatal(err)
+		}
+	})
+	ask := func(method, path, body string) heard {
+		return s.send(method, "/api/v1/models/flowers"+path, "application/json", strings.NewReader(body), "Authorization", basic("me", "secret"))
+	}
+	ask("POST", "/activate", `{"version":2}`).is(409, "no_version")
+	writeModel(t, filepath.Join(dir, "2"))
+	if status := parsed[modelStatus](ask("POST", "/activate", `{"version":2}`).is(200, "")); status.Active != 2 || status.Before != 1 {
+		t.Errorf("%+v", status)
+	}
+	for _, neither := range []string{`{}`, `{"version":1,"run":"x"}`, `{"version":-1}`} {
+		ask("POST", "/activate", neither).is(400, "no_run")
+	}
+	ask("DELETE", "", "").is(409, "model_given")
+}
+
 // TestServingVersions asks for versions by their numbers.
 func TestServingVersions(t *testing.T) {
 	dir := t.TempDir()
