@@ -34,6 +34,10 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 	switch {
 	case s.Draining():
 		return stopping(nil)
+	case !s.loaded():
+		return &problem{
+			status: http.StatusServiceUnavailable, code: "loading", sentence: "the models are being loaded: try again in a moment", retryAfter: 5 * time.Second,
+		}
 	case s.Models.Ready():
 		writeText(w, "ready")
 		return nil
@@ -49,6 +53,19 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 		}
 	}
 	return noModelYet()
+}
+
+// loaded tells whether the models have been loaded with which the server starts.
+func (s *Server) loaded() bool {
+	if s.Loaded == nil {
+		return true
+	}
+	select {
+	case <-s.Loaded:
+		return true
+	default:
+		return false
+	}
 }
 
 // metrics gives the figures in Prometheus' form.

@@ -52,6 +52,16 @@ func TestModelThatIsGone(t *testing.T) {
 	s.send("POST", classifyPath, "image/jpeg", strings.NewReader(rose)).is(http.StatusOK, "")
 }
 
+// TestNotReadyBeforeAllIsLoaded has one model of several loaded: it answers, and the server is not ready yet.
+func TestNotReadyBeforeAllIsLoaded(t *testing.T) {
+	loaded := make(chan struct{})
+	s := newStand(t, func(c *Config, _ *serve.Config) { c.Loaded = loaded })
+	s.send("GET", "/readyz", "", nil).is(http.StatusServiceUnavailable, "").retries()
+	s.send("POST", classifyPath, "image/jpeg", strings.NewReader(string(picturetest.JPEG(0, 1, 16, 16)))).is(http.StatusOK, "")
+	close(loaded)
+	s.send("GET", "/readyz", "", nil).is(http.StatusOK, "")
+}
+
 // TestModelThatIsBeingLoaded asks while the server has just been started: who asks is told to come again.
 func TestModelThatIsBeingLoaded(t *testing.T) {
 	loads, may := make(chan struct{}), make(chan struct{})

@@ -7,14 +7,17 @@ import (
 
 // Limits bound what clients may ask of the server. A zero field takes the value of [DefaultLimits].
 type Limits struct {
-	HeaderTime  time.Duration // For all headers of a request.
-	ReadTime    time.Duration // For each read of a body; it begins anew when something comes.
-	ReadRate    int64         // Bytes a second that a body must bring on average, once ReadTime is over.
-	WriteTime   time.Duration // For each write of an answer.
-	IdleTime    time.Duration // Between two requests on a connection.
-	AnswerTime  time.Duration // For the engine, with the time in its queue.
-	StopTime    time.Duration // For the requests in hand when the server stops.
-	HeaderBytes int           // Of all headers of a request.
+	HeaderTime time.Duration // For all headers of a request.
+	ReadTime   time.Duration // For each read of a body; it begins anew when something comes.
+	ReadRate   int64         // Bytes a second that a body must bring on average, once ReadTime is over.
+	WriteTime  time.Duration // For each write of an answer.
+	IdleTime   time.Duration // Between two requests on a connection.
+	// ProxyIdleTime is IdleTime for proxies that are trusted. One that closes a connection later than the server would send a request
+	// into nothing; Google's load balancers keep them for 600 s.
+	ProxyIdleTime time.Duration
+	AnswerTime    time.Duration // For the engine, with the time in its queue.
+	StopTime      time.Duration // For the requests in hand when the server stops.
+	HeaderBytes   int           // Of all headers of a request.
 
 	Connections       int // At once.
 	ClientConnections int // At once from one client's address; machines of their own and proxies that are trusted are exempt.
@@ -31,7 +34,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		HeaderTime: 10 * time.Second, ReadTime: 30 * time.Second, ReadRate: 1 << 10, WriteTime: 30 * time.Second,
-		IdleTime: 2 * time.Minute, AnswerTime: time.Minute, StopTime: 20 * time.Second, HeaderBytes: 64 << 10,
+		IdleTime: 2 * time.Minute, ProxyIdleTime: 620 * time.Second, AnswerTime: time.Minute, StopTime: 20 * time.Second, HeaderBytes: 64 << 10,
 		Connections: 1024, ClientConnections: 128,
 		Photos: 256, Body: 128 << 20, InFlight: 512 << 20,
 	}
@@ -42,7 +45,7 @@ func (l Limits) orDefault() Limits {
 	d := DefaultLimits()
 	return Limits{
 		HeaderTime: cmp.Or(l.HeaderTime, d.HeaderTime), ReadTime: cmp.Or(l.ReadTime, d.ReadTime), ReadRate: cmp.Or(l.ReadRate, d.ReadRate),
-		WriteTime: cmp.Or(l.WriteTime, d.WriteTime), IdleTime: cmp.Or(l.IdleTime, d.IdleTime), AnswerTime: cmp.Or(l.AnswerTime, d.AnswerTime),
+		WriteTime: cmp.Or(l.WriteTime, d.WriteTime), IdleTime: cmp.Or(l.IdleTime, d.IdleTime), ProxyIdleTime: cmp.Or(l.ProxyIdleTime, d.ProxyIdleTime), AnswerTime: cmp.Or(l.AnswerTime, d.AnswerTime),
 		StopTime: cmp.Or(l.StopTime, d.StopTime), HeaderBytes: cmp.Or(l.HeaderBytes, d.HeaderBytes),
 		Connections: cmp.Or(l.Connections, d.Connections), ClientConnections: cmp.Or(l.ClientConnections, d.ClientConnections),
 		Rate: l.Rate, Burst: cmp.Or(l.Burst, int(2*l.Rate), 1),

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,24 @@ func TestIdleTime(t *testing.T) {
 	s := newStand(t, func(c *Config, _ *serve.Config) { c.Limits.IdleTime = 50 * time.Millisecond })
 	c := s.dial()
 	says(t, c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	if !closed(c) {
+		t.Error("the connection stays open")
+	}
+}
+
+// TestIdleProxy keeps the connection of a proxy longer, which is that of many clients.
+func TestIdleProxy(t *testing.T) {
+	s := newStand(t, func(c *Config, _ *serve.Config) {
+		c.TrustedProxies, c.Limits.IdleTime, c.Limits.ProxyIdleTime = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, time.Millisecond, 300*time.Millisecond
+	})
+	c := s.dial()
+	if health(c) != http.StatusOK {
+		t.Fatal("no answer")
+	}
+	time.Sleep(50 * time.Millisecond) // A real connection knows no other clock.
+	if health(c) != http.StatusOK {
+		t.Error("it was closed as a client's is")
+	}
 	if !closed(c) {
 		t.Error("the connection stays open")
 	}
@@ -331,19 +350,39 @@ func TestAllConnections(t *testing.T) {
 	if health(first) != http.StatusOK || health(second) != http.StatusOK {
 		t.Fatal("not even two are taken")
 	}
+	// Those that are idle make room.
 	third := s.dial()
+	if health(third) != http.StatusOK || !closed(first) || health(second) != http.StatusOK {
+		t.Fatal("the one that was idle the longest did not make room")
+	}
+	working, release := make(chan struct{}, 2), make(chan struct{})
+	s.engine.do(func(context.Context, []picture.Encoded) error {
+		working <- struct{}{}
+		<-release
+		return nil
+	})
+	rose := picturetest.JPEG(0, 1, 16, 16)
+	busy := []net.Conn{second, third}
+	for _, c := range busy {
+		says(t, c, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s", classifyPath, len(rose), rose))
+		<-working
+	}
+	fourth := s.dial()
 	answered := make(chan int, 1)
-	go func() { answered <- health(third) }()
+	go func() { answered <- health(fourth) }()
 	select {
 	case code := <-answered:
-		t.Fatalf("a third is answered with %d", code)
+		t.Fatalf("another is answered with %d while all are busy", code)
 	case <-time.After(50 * time.Millisecond):
 	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
+	close(release)
+	for _, c := range busy {
+		if code := status(c); code != http.StatusOK {
+			t.Errorf("status %d", code)
+		}
 	}
 	if code := <-answered; code != http.StatusOK {
-		t.Errorf("the third: %d", code)
+		t.Errorf("the one that waited: %d", code)
 	}
 }
 

@@ -25,9 +25,10 @@ import (
 // Config is what a Server is made of.
 type Config struct {
 	Models  *serve.Models
-	Version string       // Of the program.
-	Log     *slog.Logger // Nil for none.
-	Metrics *Metrics     // Nil for new ones, which know nothing of the queue and the engine.
+	Loaded  <-chan struct{} // Closed when the models have been loaded with which the server starts: it is not ready before. Nil for at once.
+	Version string          // Of the program.
+	Log     *slog.Logger    // Nil for none.
+	Metrics *Metrics        // Nil for new ones, which know nothing of the queue and the engine.
 	Limits  Limits
 
 	// Local says that the server is reached from this machine only. Then classifying needs no password.
@@ -113,10 +114,12 @@ const leastDrain = 50 * time.Millisecond
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Of the requests in hand.
 	defer cancel()
+	gate := s.limitConnections(listener)
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.Limits.HeaderTime,
-		IdleTimeout:       s.Limits.IdleTime,
+		IdleTimeout:       max(s.Limits.IdleTime, s.Limits.ProxyIdleTime), // The gate has a shorter time for most.
+		ConnState:         gate.changed,
 		MaxHeaderBytes:    s.Limits.HeaderBytes,
 		TLSConfig:         s.TLS,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: s.Limits.ClientConnections},
@@ -125,12 +128,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	failed := make(chan error, 1)
 	go func() {
-		limited := s.limitConnections(listener)
 		if s.TLS != nil {
-			failed <- server.ServeTLS(limited, "", "")
+			failed <- server.ServeTLS(gate, "", "")
 			return
 		}
-		failed <- server.Serve(limited)
+		failed <- server.Serve(gate)
 	}()
 	select {
 	case err := <-failed:
