@@ -104,14 +104,14 @@
 			answered(item, await ask(item, model));
 		} catch (error) {
 			if (item.stop.signal.aborted) failed(item, text("live.cancelled"), true);
-			else if (error instanceof Refusal) failed(item, error.message, error.passing);
+			else if (error instanceof Refusal) failed(item, error.message, error.passing, error.detail);
 			else failed(item, text("live.offline"), true);
 		}
 	}
 
 	// A Refusal is an answer that is none. A passing one may be another when asked again.
 	class Refusal extends Error {
-		constructor(message, passing) { super(message); this.passing = passing; }
+		constructor(message, passing, detail) { super(message); this.passing = passing; this.detail = detail; }
 	}
 
 	async function ask(item, model) {
@@ -126,13 +126,17 @@
 				continue;
 			}
 			const known = texts["problem.text." + response.status];
-			const said = known || (await response.json().catch(() => ({}))).error;
-			throw new Refusal(said || text("photo.other"), response.status >= 429);
+			const detail = known ? "" : (await response.json().catch(() => ({}))).error;
+			throw new Refusal(known || text("photo.other"), response.status >= 429, detail);
 		}
 	}
 
 	function pause(milliseconds, signal) {
 		return new Promise((resolve, reject) => {
+			if (signal.aborted) { // Of which no event tells any more.
+				reject(signal.reason);
+				return;
+			}
 			const timer = setTimeout(resolve, milliseconds);
 			signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
 		});

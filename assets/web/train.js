@@ -10,6 +10,7 @@
 	const plural = new Intl.PluralRules(language);
 	const number = new Intl.NumberFormat(language);
 	const AT_ONCE = { photos: 200, bytes: 100e6 }; // Of one request; the server takes more.
+	const AGAIN = 3000; // Milliseconds.
 	const SVG = "http://www.w3.org/2000/svg";
 
 	// text gives a text as the server's T and N do. A count is written with separators.
@@ -34,17 +35,22 @@
 		return made;
 	}
 
+	// quote gives what only the server knows, which it says in English.
+	function quote(detail) {
+		const quoted = document.createElement("span");
+		quoted.lang = "en";
+		quoted.className = "detail";
+		quoted.textContent = detail;
+		return quoted;
+	}
+
 	// complain shows what went wrong: what is known of it in the visitor's language, and what the server says in English.
 	function complain(sentence, detail = "") {
 		const notice = byId("notice");
 		notice.hidden = !sentence;
 		notice.textContent = sentence;
 		if (!detail || detail === sentence) return;
-		const quoted = document.createElement("span");
-		quoted.lang = "en";
-		quoted.className = "detail";
-		quoted.textContent = detail;
-		notice.append(quoted);
+		notice.append(quote(detail));
 		notice.scrollIntoView({ block: "nearest" });
 	}
 
@@ -96,8 +102,13 @@
 		const button = event.target.closest("[data-run], [data-rollback]");
 		if (!button) return;
 		button.disabled = true;
-		const { run, dataset, rollback } = button.dataset;
-		const model = rollback || byId("target").value || dataset;
+		const { run, rollback } = button.dataset;
+		const entry = run && byId("as-" + run);
+		if (entry && !entry.reportValidity()) {
+			button.disabled = false;
+			return;
+		}
+		const model = rollback || entry.value;
 		const done = run
 			? await call("POST", "models/" + encodeURIComponent(model) + "/activate", { run })
 			: await call("POST", "models/" + encodeURIComponent(model) + "/rollback");
@@ -164,11 +175,13 @@
 			}
 		};
 		try {
-			status.textContent = await work("datasets/" + encodeURIComponent(into.value), told, (file, why) => {
+			status.textContent = await work("datasets/" + encodeURIComponent(into.value), told, (file, reason, detail) => {
 				refused.hidden = false;
 				if (refused.childElementCount >= 100) return;
 				const item = document.createElement("li");
-				item.textContent = file + " – " + why;
+				const known = texts["photo." + reason];
+				item.textContent = file + " – " + (known || text("photo.other"));
+				if (!known && detail) item.append(quote(detail));
 				refused.append(item);
 			});
 			form.reset();
@@ -191,8 +204,6 @@
 		return error;
 	}
 
-	const why = (reason, otherwise) => texts["photo." + reason] || otherwise || text("photo.other");
-
 	byId("photos")?.addEventListener("submit", (event) => {
 		event.preventDefault();
 		const label = byId("label").value;
@@ -209,7 +220,7 @@
 				before += size;
 				added += result.answer.added;
 				rejected += result.answer.refused;
-				for (const photo of result.answer.photos) if (photo.error) refuse(photo.file, why(photo.reason, photo.error));
+				for (const photo of result.answer.photos) if (photo.error) refuse(photo.file, photo.reason, photo.error);
 			}
 			return outcome(added, rejected);
 		});
@@ -222,7 +233,7 @@
 			const result = await send(place + "/archive", file, "application/octet-stream", (out) => told(out, file.size));
 			if (!result.ok) throw refusal(result);
 			const { added, duplicates, unlabelled, reasons, refused } = result.answer;
-			for (const skip of refused || []) refuse(skip.path, why(skip.reason, skip.detail));
+			for (const skip of refused || []) refuse(skip.path, skip.reason, skip.detail);
 			return outcome(added, duplicates + unlabelled + Object.values(reasons || {}).reduce((a, b) => a + b, 0));
 		});
 	});
@@ -447,6 +458,8 @@
 	let run = "", points = [], events = null;
 
 	function show(state) {
+		const running = state.state === "running";
+		byId("begin").disabled = running || byId("dataset").options.length === 0;
 		area.hidden = state.state === "idle";
 		if (area.hidden) return;
 		if (state.run !== run) {
@@ -458,8 +471,6 @@
 		accuracy.set(points, ["train_accuracy", "validation_accuracy"], state.state === "running" ? steps : 0);
 		entropy.set(points, ["train_cross_entropy", "validation_cross_entropy"], state.state === "running" ? steps : 0);
 
-		const running = state.state === "running";
-		byId("begin").disabled = running || byId("dataset").options.length === 0;
 		byId("stop").hidden = !running || state.phase !== "training" || state.stopping || state.cancelling;
 		byId("cancel").hidden = !running || state.cancelling;
 		const bar = byId("phase-progress");
@@ -512,7 +523,27 @@
 				refresh();
 			});
 		}
-		events.addEventListener("error", () => { if (events.readyState === EventSource.CONNECTING) byId("phase").textContent = text("work.reconnecting"); });
+		events.addEventListener("error", (event) => {
+			byId("phase").textContent = text("work.reconnecting");
+			if (event.target.readyState === EventSource.CLOSED) lookAgain(); // The server, or a proxy, refused it.
+		});
+	}
+
+	// lookAgain asks how the training stands until it hears, and follows it on.
+	async function lookAgain() {
+		await new Promise((resolve) => setTimeout(resolve, AGAIN));
+		const response = await fetch("/api/v1/trainings/current").catch(() => null);
+		const state = response?.ok && await response.json().catch(() => null);
+		if (!state) {
+			lookAgain();
+			return;
+		}
+		const lost = state.state === "idle" && run !== "";
+		run = ""; // All points come again.
+		show(state);
+		if (lost) complain(text("work.lost"));
+		if (state.state === "running") follow();
+		else refresh();
 	}
 
 	const augmentations = {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,8 @@ type servedOnPage struct {
 type runOnPage struct {
 	runSummary
 
-	InUse bool // It is the active version of a model.
+	InUse bool   // It is the active version of a model.
+	Model string // Of which it would be the next version, unless its user says another.
 }
 
 // Texts are those that the script needs.
@@ -82,9 +84,19 @@ func (s *Server) trainPage(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		models := map[string]string{} // By the dataset whose runs they are.
 		for _, run := range runs {
-			summary := s.runOf(run)
-			d.Runs = append(d.Runs, runOnPage{summary, slices.ContainsFunc(summary.Served, func(as servedAs) bool { return as.Active })})
+			one := runOnPage{runSummary: s.runOf(run)}
+			one.InUse = slices.ContainsFunc(one.Served, func(as servedAs) bool { return as.Active })
+			for _, as := range one.Served {
+				if as.Active || models[one.Dataset] == "" {
+					models[one.Dataset] = as.Model
+				}
+			}
+			d.Runs = append(d.Runs, one)
+		}
+		for i := range d.Runs {
+			d.Runs[i].Model = cmp.Or(models[d.Runs[i].Dataset], d.Runs[i].Dataset)
 		}
 	}
 	return f.write(w, http.StatusOK, "train", d)

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"kaika/core/classify"
@@ -184,6 +187,9 @@ func pointAt(step int) *train.Point {
 
 // site is a server with its fakes.
 type site struct {
+	forgets  atomic.Bool // As a server that was started again, it knows of no training.
+	breakOff func()      // Closes all connections.
+
 	url     string
 	engine  *engine
 	trainer *trainer
@@ -230,7 +236,17 @@ func newSite(t *testing.T, change func(*server.Config), models ...string) *site 
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(h.Handler())
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch lost := s.forgets.Load(); {
+		case lost && r.URL.Path == "/api/v1/trainings/current/events":
+			w.WriteHeader(http.StatusNoContent)
+		case lost && r.URL.Path == "/api/v1/trainings/current":
+			_, _ = io.WriteString(w, `{"state":"idle"}`)
+		default:
+			h.Handler().ServeHTTP(w, r)
+		}
+	}))
+	s.breakOff = web.CloseClientConnections
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			t.Error(err)

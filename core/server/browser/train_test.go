@@ -59,7 +59,11 @@ func TestTrain(t *testing.T) {
 			if said := p.text("#verdict"); !strings.Contains(said, "95.83 %") || !strings.Contains(said, "90.83 %") || !strings.Contains(said, "120") {
 				t.Errorf("in the end it says %q", said)
 			}
-			p.do(press("[data-run]"))
+			// A run belongs to no model but that which is named as its dataset, unless somebody says so.
+			if named := value[string](p, "document.querySelector('#runs input').value"); named != "spring flowers" {
+				t.Errorf("it would be used as %q", named)
+			}
+			p.do(chromedp.SetValue(chromedp.CSS("#runs input"), "flowers"), press("[data-run]"))
 			p.await("document.querySelector('#runs .tag') && document.querySelector('[data-rollback]')")
 			p.accessible("after a training")
 			p.keep(look.name + "-train-done")
@@ -70,6 +74,9 @@ func TestTrain(t *testing.T) {
 			p.await("document.querySelector('[data-run]') && !document.querySelector('#runs .tag')")
 			if m, err := s.models.Get("flowers", 0); err != nil || m.Version != 1 {
 				t.Errorf("the model in use is %v, %v", m, err)
+			}
+			if named := value[string](p, "document.querySelector('#runs input').value"); named != "flowers" {
+				t.Errorf("it would be used again as %q", named)
 			}
 		})
 	}
@@ -99,6 +106,22 @@ func TestStopAndCancelTraining(t *testing.T) {
 	other.await("document.getElementById('phase').textContent === 'The training was cancelled. No model was made.'")
 	if n := value[int](p, "document.querySelectorAll('[data-run]').length"); n != 1 {
 		t.Errorf("%d runs were kept, want the one that was stopped", n)
+	}
+}
+
+// TestTrainingIsLost starts the server again while a training is followed: the page says so, and another can be begun.
+func TestTrainingIsLost(t *testing.T) {
+	s := newSite(t, withDatasets(t, "flowers"), "flowers")
+	p := open(t, visit{failing: true}, s.url+"/train")
+	p.await("document.getElementById('dataset')?.value")
+	p.do(press("#begin"))
+	s.trainer.steps <- 5
+	p.await("document.querySelector('#accuracy .plot').ariaValueNow === '5' && document.getElementById('begin').disabled")
+	s.forgets.Store(true)
+	s.breakOff()
+	p.await("document.getElementById('training').hidden && !document.getElementById('begin').disabled")
+	if said := p.text("#notice"); !strings.Contains(said, "restarted") {
+		t.Errorf("it says %q", said)
 	}
 }
 
