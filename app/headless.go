@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -179,6 +182,12 @@ func namedModels(flags []string) ([]namedModel, error) {
 
 // headless serves until ctx is done.
 func (e *environment) headless(ctx context.Context, flags *headlessFlags, rateGiven bool) (err error) {
+	asked := ctx
+	defer func() { // Who reads the log as JSON looks for the reason there, and not in a line for people.
+		if err != nil && asked.Err() == nil {
+			e.log.ErrorContext(asked, "the server ends", "error", err)
+		}
+	}()
 	named, err := namedModels(flags.models)
 	if err != nil {
 		return err
@@ -192,6 +201,8 @@ func (e *environment) headless(ctx context.Context, flags *headlessFlags, rateGi
 		return fmt.Errorf("listening at %s: %w. Another address is chosen by --addr", flags.addr, err)
 	}
 	defer listener.Close() //nolint:errcheck // Serve has closed it, or an error is on its way already.
+	loaded := make(chan struct{})
+	config.Loaded = loaded
 	models := serve.New(serve.Config{
 		Open: func(ctx context.Context, dir string) (*classify.Classifier, error) {
 			return classify.Open(ctx, dir, flags.precision, e.engine)
@@ -216,11 +227,18 @@ func (e *environment) headless(ctx context.Context, flags *headlessFlags, rateGi
 	e.log.InfoContext(ctx, "listening", "address", scheme+"://"+listener.Addr().String(), "version", version)
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return s.Serve(ctx, listener) })
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP) // From now on, so that one that comes early does not end the program.
+	defer signal.Stop(again)
 	work.Go(func() error {
-		if err := e.load(ctx, models, named); err != nil {
+		err := e.whileLoading(ctx, func() error { return e.load(ctx, models, named) })
+		if err != nil {
 			return err
 		}
+		close(loaded)
+		e.log.InfoContext(ctx, "ready", "models", len(models.List()))
 		e.tell(daemon.SdNotifyReady)
+		e.rescan(ctx, models, again)
 		return nil
 	})
 	work.Go(func() error {
@@ -297,10 +315,56 @@ func (e *environment) load(ctx context.Context, models *serve.Models, named []na
 	if err := models.Restore(ctx); err != nil && ctx.Err() == nil {
 		e.log.ErrorContext(ctx, "a model that was activated earlier cannot be served", "error", err)
 	}
+	if n := len(models.List()); n > engineKeeps {
+		e.log.WarnContext(ctx, "more models are served than stay loaded at once: when all are asked for, each has to be loaded again and again",
+			"models", n, "loaded", engineKeeps)
+	}
 	if len(models.List()) == 0 {
 		e.log.WarnContext(ctx, "there is no model yet: give one by --model, or train and activate one over HTTP")
 	}
 	return nil
+}
+
+// engineKeeps is how many networks kaika-engine keeps loaded when all are used: keepMost in model/engine, which this program must
+// not import.
+const engineKeeps = 8
+
+// whileLoading asks systemd for more time to start, as long as models are loaded: how long that takes is theirs to say.
+func (e *environment) whileLoading(ctx context.Context, load func() error) error {
+	const every = 10 * time.Second
+	more := "EXTEND_TIMEOUT_USEC=" + strconv.FormatInt((6*every).Microseconds(), 10)
+	ctx, loaded := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		again := time.NewTicker(every)
+		defer again.Stop()
+		for {
+			e.tell(more)
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	defer telling.Wait()
+	defer loaded()
+	return load()
+}
+
+// rescan looks for new versions of the models whenever it is asked to, until ctx is done.
+func (e *environment) rescan(ctx context.Context, models *serve.Models, asked <-chan os.Signal) {
+	for {
+		select {
+		case <-asked:
+			e.log.InfoContext(ctx, "looking for new versions of the models")
+			if err := models.Rescan(ctx); err != nil && ctx.Err() == nil {
+				e.log.ErrorContext(ctx, "a new version of a model cannot be used, what was served stays", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // tell tells systemd how the program is, if that has started it.

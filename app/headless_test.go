@@ -58,7 +58,7 @@ func (u *user) serve(model string, args ...string) *served {
 		}
 	}
 	if model != "" {
-		s.until(`"msg":"a model is served"`)
+		s.until(`"msg":"ready"`)
 	}
 	return s
 }
@@ -333,6 +333,33 @@ func TestHeadlessStops(t *testing.T) {
 	}
 }
 
+// TestHeadlessRescans copies a model into the folder of another while that is served, and sends SIGHUP.
+func TestHeadlessRescans(t *testing.T) {
+	t.Parallel()
+	model, _ := sharedModel(t)
+	folder := t.TempDir()
+	first, second := filepath.Join(folder, "1"), filepath.Join(folder, "2")
+	if err := os.CopyFS(first, os.DirFS(model)); err != nil {
+		t.Fatal(err)
+	}
+	s := newUser(t).serve(folder)
+	if err := os.Mkdir(second, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	s.until(`a new version of a model cannot be used`)
+	s.gets(200, "GET", "/readyz", "", nil)
+	if err := os.CopyFS(second, os.DirFS(model)); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	s.until(`"msg":"a version of a model was activated"`)
+	if a := s.gets(200, "GET", "/v1/models/flowers/metadata", "", nil); !strings.Contains(a.body, `"version":"2"`) {
+		t.Errorf("%s", a.body)
+	}
+	s.stops()
+}
+
 // TestHeadlessTellsSystemd plays systemd.
 func TestHeadlessTellsSystemd(t *testing.T) {
 	t.Parallel()
@@ -357,8 +384,13 @@ func TestHeadlessTellsSystemd(t *testing.T) {
 		return string(buffer[:n])
 	}
 	s := u.start("--headless", "--addr", "127.0.0.1:0", "--model", model)
-	for ready, alive := false, 0; !ready || alive < 3; {
+	for loading, ready, alive := false, false, 0; !loading || !ready || alive < 3; {
 		switch said := next(); said {
+		case "EXTEND_TIMEOUT_USEC=60000000":
+			loading = true
+			if ready {
+				t.Error("it asks for more time after it was ready")
+			}
 		case "READY=1":
 			ready = true
 		case "WATCHDOG=1":
@@ -507,6 +539,9 @@ func TestHeadlessUsage(t *testing.T) {
 		code := run(t.Context(), strings.Fields(c.args), strings.NewReader(""), &stdout, &stderr)
 		if code != c.code || stdout.Len() > 0 || !strings.Contains(stderr.String(), c.words) {
 			t.Errorf("kaika %s: exit code %d\n%s%s", c.args, code, &stdout, &stderr)
+		}
+		if logged := strings.Contains(stderr.String(), `"msg":"the server ends"`); !logged && c.code == exitFailed {
+			t.Errorf("kaika %s: why it ended is not in the log\n%s", c.args, &stderr)
 		}
 	}
 }

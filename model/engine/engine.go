@@ -44,7 +44,7 @@ type slot struct {
 
 // Which networks stay loaded: the few that were used last, be it long ago, such as a base network and a trained model; and
 // of those that were used of late some more, for who serves many models. So one that is no longer served does not stay. An
-// EfficientNet-Lite0 takes 60 MB.
+// EfficientNet-Lite0 takes 60 MB. The server warns of more models than keepMost (engineKeeps in app).
 const (
 	keepFew  = 3
 	keepMost = 8
