@@ -147,8 +147,8 @@ resource "google_compute_instance_template" "kaika" {
   metadata = {
     kaika-package = var.package
     kaika-model   = var.model
-    # The balancer alone reaches the machines, and says for whom it asks.
-    kaika-options  = "--public_classify --trusted_proxies=${join(",", local.balancers)}"
+    # The balancer alone reaches the machines. It says for whom it asks, and after that its own address.
+    kaika-options  = "--public_classify --trusted_proxies=${join(",", concat(local.balancers, [google_compute_global_address.kaika.address]))}"
     startup-script = file("${path.module}/../startup.sh")
   }
 
@@ -199,8 +199,9 @@ resource "google_compute_region_instance_group_manager" "kaika" {
   }
 
   auto_healing_policies {
-    health_check      = google_compute_health_check.alive.id
-    initial_delay_sec = 300
+    health_check = google_compute_health_check.alive.id
+    # Setting a machine up takes two to five minutes, and the start-up script waits ten more for what it may read.
+    initial_delay_sec = 900
   }
 
   # A new model or program: new machines first, then the old ones go.
@@ -210,6 +211,8 @@ resource "google_compute_region_instance_group_manager" "kaika" {
     max_surge_fixed       = 3
     max_unavailable_fixed = 0
   }
+
+  depends_on = [google_compute_router_nat.kaika]
 }
 
 resource "google_compute_region_autoscaler" "kaika" {
@@ -232,7 +235,7 @@ resource "google_compute_backend_service" "kaika" {
   protocol                        = "HTTP"
   port_name                       = "http"
   load_balancing_scheme           = "EXTERNAL_MANAGED"
-  timeout_sec                     = 60
+  timeout_sec                     = 300 # For the whole of a request and its answer: many photos over a slow line.
   connection_draining_timeout_sec = 30
   health_checks                   = [google_compute_health_check.ready.id]
 

@@ -117,6 +117,8 @@ resource "google_compute_instance" "kaika" {
   name         = "kaika"
   machine_type = var.machine_type
   tags         = ["kaika"]
+  # For another machine_type.
+  allow_stopping_for_update = true
 
   boot_disk {
     initialize_params {
@@ -150,7 +152,7 @@ resource "google_compute_instance" "kaika" {
     startup-script = file("${path.module}/../startup.sh")
   }
 
-  depends_on = [google_storage_bucket_iam_member.read]
+  depends_on = [google_storage_bucket_iam_member.read, google_secret_manager_secret_iam_member.auth]
 }
 
 output "address" {
