@@ -69,7 +69,7 @@ lint: setup $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) vulnerabilities ## run the l
 	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT) run ./...
 	cd model/tensorflow-go-core && '$(CURDIR)/$(TOOLS)'/golangci-lint-$(GOLANGCI_LINT) run ./...
 	@command -v shellcheck >/dev/null || setup/packages.sh lint || echo 'lint: without shellcheck the shell scripts are not checked' >&2
-	! command -v shellcheck >/dev/null || shellcheck setup/*.sh .ci/run
+	! command -v shellcheck >/dev/null || shellcheck setup/*.sh .ci/run deploy/gce/*.sh $(addprefix assets/packaging/debian/,postinst prerm postrm)
 
 vulnerabilities: setup $(TOOLS)/govulncheck-$(GOVULNCHECK)
 	setup/vulnerabilities.sh $(TOOLS)/govulncheck-$(GOVULNCHECK)
@@ -85,7 +85,7 @@ $(TOOLS)/govulncheck-$(GOVULNCHECK):
 bench: build ## measure; docs/benchmarks.md explains the figures
 	@setup/packages.sh bench
 	@setup/flask.sh
-	$(TEST_ENV) go test -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./...
+	$(TEST_ENV) go test -run '^$$' -bench . -benchmem -timeout 0 $(BENCHFLAGS) ./...
 
 dist: build ## gather programs, library, base models and licences in a folder under dist/ that runs wherever it is moved
 	@setup/dist.sh '$(VERSION)'
