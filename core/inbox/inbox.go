@@ -127,7 +127,7 @@ func (b *Inbox) openFolder(dir string, create bool) error {
 func (b *Inbox) openBucket(ctx context.Context, at *url.URL) error {
 	if !blob.DefaultURLMux().ValidBucketScheme(at.Scheme) {
 		if at.Scheme == "gs" || at.Scheme == "s3" {
-			return fmt.Errorf("this program can keep photos in folders only: use that of the package for servers, or one built with -tags headless, for %s", at.Redacted())
+			return fmt.Errorf("%s: this program can keep photos in folders only: give a folder, or use the program of the Debian package (make deb) or of go build -tags headless", at.Redacted())
 		}
 		return fmt.Errorf("photos cannot be kept in %q: give a folder, gs://BUCKET or s3://BUCKET", at.Redacted())
 	}
