@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+setup/packages.sh deb
+
 version=$1
 arch=$(dpkg --print-architecture)
 dist=dist/kaika-$version-$(go env GOOS)-$(go env GOARCH)
@@ -46,7 +48,17 @@ install -Dm 644 "$packaging/default" "$root/etc/default/kaika"
 install -Dm 600 "$packaging/auth" "$root/etc/kaika/auth"
 chmod -R u=rwX,go=rX "$root/usr"
 
-install -d "$root/DEBIAN"
+install -Dm 644 "$packaging/tls.conf" "$root/usr/share/doc/kaika/examples/tls.conf"
+
+# How new the C and C++ libraries must be, as those who were linked with them tell. TensorFlow's own two belong to no package.
+install -d "$work/debian" "$root/DEBIAN"
+printf 'Source: kaika\n\nPackage: kaika\nArchitecture: any\n' >"$work/debian/control"
+depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info -l"$root/usr/lib/kaika/lib" -S"$root" \
+	"$root"/usr/lib/kaika/kaika-engine "$root"/usr/lib/kaika/lib/* 2>"$work/shlibdeps") ||
+	fail "what the package depends on cannot be told: $(cat "$work/shlibdeps")"
+depends=${depends#shlibs:Depends=}
+[[ $depends == *"libc6 (>= "* ]] || fail "the package would depend on $depends, without a version of libc6"
+
 install -m 755 "$packaging"/{postinst,prerm,postrm} "$root/DEBIAN/"
 printf '%s\n' /etc/default/kaika /etc/kaika/auth >"$root/DEBIAN/conffiles"
 (cd "$root" && find usr lib -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
@@ -56,16 +68,16 @@ Version: $deb_version
 Architecture: $arch
 Maintainer: The Kaika authors <kaika@localhost>
 Installed-Size: $(du -sk "$root" | cut -f 1)
-Depends: libc6 (>= 2.28), libstdc++6, init-system-helpers
+Depends: $depends
 Recommends: ca-certificates
 Section: science
 Priority: optional
 Description: turns photos into a classifier on your own machine
  Kaika retrains the last layer of a pre-trained network with photos of your own
- and says what is on new ones: from the command line, as a web page, and through
- an HTTP interface that clients of TensorFlow Serving can use. This package holds
- the program without its window, and a service that is reached from this machine
- only until /etc/default/kaika says otherwise.
+ and says what is on new ones: from the command line, as a web page, and
+ through an HTTP interface that clients of TensorFlow Serving can use. This
+ package holds the program without its window, and a service that is reached
+ from this machine only until /etc/default/kaika says otherwise.
 TEXT
 
 say "packing dist/kaika_${deb_version}_$arch.deb (a minute or two)"
@@ -80,7 +92,12 @@ for command in "models verify" doctor "--headless --help"; do
 	env -i HOME="$work/home" PATH=/nonexistent "$work/unpacked/usr/bin/kaika" $command >/dev/null || fail "kaika $command failed in the package"
 done
 if command -v systemd-analyze >/dev/null; then
-	systemd-analyze verify --root="$work/unpacked" kaika.service >&2 || true # It wants units that only a whole system has.
+	# With the units of this machine, and the program that is not installed here.
+	units=$work/units own=()
+	install -Dm 644 "$packaging/tls.conf" "$units/kaika.service.d/tls.conf"
+	sed "s|/usr/bin/kaika|$work/unpacked&|" "$work/unpacked/lib/systemd/system/kaika.service" >"$units/kaika.service"
+	! systemd-analyze --help | grep -q -e --recursive-errors || own=(--recursive-errors=no)
+	systemd-analyze verify --man=no "${own[@]}" "$units/kaika.service" >&2 || fail "systemd finds fault with the unit"
 fi
 mv "$work/kaika.deb" "$file"
 say "done: $file ($(du -h "$file" | cut -f 1)). Install it: apt install ./$file"

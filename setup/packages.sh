@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to the Debian packages of the groups that are named: build, pip, test, bench, lint.
+# Sees to the Debian packages of the groups that are named: build, pip, test, bench, deb, lint.
 # Root gets those that are missing installed; anybody else gets the command to type.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +17,8 @@ for group in "$@"; do
 		! grep -qx 'ID=debian' /etc/os-release 2>/dev/null || packages+=(chromium) ;;
 	bench) # asks a server as often as it can
 		packages+=(wrk python3-venv) ;;
+	deb) # tells how new the libraries must be that the programs were linked with
+		packages+=(dpkg-dev) ;;
 	lint)
 		packages+=(shellcheck) ;;
 	*)
