@@ -11,20 +11,32 @@ set -euo pipefail
 readonly METADATA=http://metadata.google.internal/computeMetadata/v1
 readonly SRV=/srv/kaika
 
-say() { echo "kaika startup: $*"; }
+say() { echo "kaika startup: $*" >&2; }
 
 ask() { curl --silent --show-error --fail --retry 5 --retry-connrefused -H 'Metadata-Flavor: Google' "$METADATA/$1"; }
 attribute() { ask "instance/attributes/$1" 2>/dev/null || true; }
 token() { ask instance/service-accounts/default/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/'; }
 
-# fetch gs://BUCKET/OBJECT FILE: whole or not at all. The token stays off the command line, which others can read.
+# google OPTION... URL: asks as this machine, for ten minutes: a new account's rights take minutes to be known everywhere, and until
+# then the answer is 403. The token stays off the command line, which others can read.
+google() {
+	local try
+	for try in {1..40}; do
+		if curl --config <(printf 'header = "Authorization: Bearer %s"\n' "$(token)") --silent --show-error --fail --location --retry 5 "$@"; then
+			return
+		fi
+		say "try $try of 40: ${!#} is not to be had yet"
+		sleep 15
+	done
+	return 1
+}
+
+# fetch gs://BUCKET/OBJECT FILE: whole or not at all.
 fetch() {
 	local bucket object
 	bucket=${1#gs://} object=${bucket#*/} bucket=${bucket%%/*}
 	object=${object//%/%25} object=${object//\//%2F} object=${object// /%20} object=${object//+/%2B} object=${object//\#/%23} object=${object//\?/%3F}
-	printf 'header = "Authorization: Bearer %s"\n' "$(token)" |
-		curl --config - --silent --show-error --fail --location --retry 5 --output "$2.part" \
-			"https://storage.googleapis.com/storage/v1/b/$bucket/o/$object?alt=media"
+	google --output "$2.part" "https://storage.googleapis.com/storage/v1/b/$bucket/o/$object?alt=media"
 	mv "$2.part" "$2"
 }
 
@@ -52,9 +64,7 @@ fi
 # --- who may change things ---
 if [ -n "$auth" ]; then
 	umask 077
-	printf 'header = "Authorization: Bearer %s"\n' "$(token)" |
-		curl --config - --silent --show-error --fail --retry 5 \
-			"https://secretmanager.googleapis.com/v1/projects/$(ask project/project-id)/secrets/$auth/versions/latest:access" |
+	google "https://secretmanager.googleapis.com/v1/projects/$(ask project/project-id)/secrets/$auth/versions/latest:access" |
 		sed -n 's/.*"data": *"\([^"]*\)".*/\1/p' | base64 -d >/etc/kaika/auth.new
 	mv /etc/kaika/auth.new /etc/kaika/auth
 	umask 022
@@ -78,7 +88,7 @@ export DEBIAN_FRONTEND=noninteractive
 if [ "$(cat "$SRV/package" 2>/dev/null)" != "$package" ]; then
 	say "installing $package"
 	fetch "$package" "$SRV/kaika.deb"
-	apt-get update
+	apt-get -o Acquire::Retries=10 update
 	apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$SRV/kaika.deb"
 	rm -f "$SRV/kaika.deb"
 	printf '%s\n' "$package" >"$SRV/package"
@@ -86,9 +96,12 @@ fi
 systemctl enable kaika.service
 systemctl restart kaika.service
 
+# --- models of before ---
+find "$SRV" -mindepth 1 -maxdepth 1 -type d ! -path "$(dirname "$folder")" -exec rm -rf {} +
+
 # --- HTTPS ---
 if [ -n "$domain" ]; then
-	command -v caddy >/dev/null || { apt-get update && apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 caddy; }
+	command -v caddy >/dev/null || { apt-get -o Acquire::Retries=10 update && apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 caddy; }
 	printf '%s {\n\treverse_proxy 127.0.0.1:8080\n}\n' "$domain" >/etc/caddy/Caddyfile
 	systemctl reload-or-restart caddy.service
 fi
