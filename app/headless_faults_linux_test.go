@@ -217,20 +217,6 @@ func BenchmarkSoak(b *testing.B) {
 	}
 }
 
-// lasting gives how long a benchmark takes.
-func lasting(b *testing.B, variable string, usual time.Duration) time.Duration {
-	b.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return usual
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		b.Fatalf("%s must be a time such as 30m, not %q", variable, text)
-	}
-	return d
-}
-
 // smallDisk gives a folder with room for 2 MB, or "" where none can be made.
 func smallDisk(b *testing.B) string {
 	b.Helper()
