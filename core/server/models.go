@@ -17,6 +17,7 @@ func (s *Server) modelRoutes() []route {
 	return []route{
 		{pattern: "GET /api/v1/models", access: accessChange, handle: s.listModels},
 		{pattern: "POST /api/v1/models/{name}/activate", access: accessChange, maxBody: maxSettings, handle: s.activateModel},
+		{pattern: "POST /api/v1/models/{name}/versions", access: accessChange, maxBody: maxModel, handle: s.sendModel},
 		{pattern: "DELETE /api/v1/models/{name}", access: accessChange, handle: s.removeModel},
 		{pattern: "POST /api/v1/models/{name}/rollback", access: accessChange, handle: s.rollBackModel},
 		{pattern: "POST /api/v1/models/{name}/select", access: accessChange, maxBody: maxSettings, handle: s.selectModel},

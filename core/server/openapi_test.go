@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -238,6 +239,8 @@ func TestChangesFitOpenAPI(t *testing.T) {
 	ask("POST /api/v1/models/{name}/select", "/api/v1/models/flowers/select", []byte(`{"version":1}`), "application/json").is(200, "")
 	ask("POST /api/v1/models/{name}/rollback", "/api/v1/models/flowers/rollback", nil, "").is(409, "")
 	ask("POST /api/v1/models/{name}/activate", "/api/v1/models/flowers/activate", []byte(`{"version":1}`), "application/json").is(200, "")
+	s.server.Received = t.TempDir()
+	ask("POST /api/v1/models/{name}/versions", "/api/v1/models/flowers/versions", packedModel(t, filepath.Join(s.server.trainings.Runs.Dir, run), ""), "application/x-tar").is(200, "")
 	ask("DELETE /api/v1/runs/{id}", "/api/v1/runs/"+run, nil, "").is(409, "")
 	ask("DELETE /api/v1/models/{name}", "/api/v1/models/flowers", nil, "").is(204, "")
 	ask("DELETE /api/v1/models/{name}", "/api/v1/models/flowers", nil, "").is(404, "no_model")

@@ -43,6 +43,8 @@ type Config struct {
 	TLS *tls.Config
 	// Training is what datasets, trainings and their runs live on. The zero value keeps and trains none.
 	Training Training
+	// Received is the folder for models that are sent; "" takes none.
+	Received string
 	// Uploads keeps the photos that are classified; nil for none. The server does not close it.
 	Uploads *inbox.Keeper
 	// DrainDelay is how long a server that is to stop says that it is not ready, and answers nevertheless, so that a load
