@@ -262,7 +262,7 @@ func (e *environment) serverConfig(flags *headlessFlags, rateGiven bool) (server
 	c := server.Config{
 		Version: version, Log: e.log, Local: local, PublicClassify: flags.publicClassify, TrustedProxies: trusted, DrainDelay: flags.drainDelay,
 		Received: filepath.Join(xdg.DataHome, "kaika", "received"),
-		Metrics: server.NewMetrics(version, e.engine.Restarts),
+		Metrics:  server.NewMetrics(version, e.engine.Restarts),
 		Training: server.Training{
 			Datasets: flags.datasets, Trainer: serverTrainer{e}, Runs: &experiment.Store{Dir: filepath.Join(xdg.DataHome, "kaika", "runs"), Log: e.log},
 		},

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"iter"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,14 +39,14 @@ func (s flood) Search(_ context.Context, r collect.Request) iter.Seq2[collect.It
 				jpeg := s.drawn[n%len(s.drawn)]
 				data := make([]byte, len(jpeg)+behind)
 				copy(data, jpeg)
-				binary.BigEndian.PutUint32(data[len(jpeg):], uint32(n)) //nolint:gosec // It is small.
+				binary.BigEndian.PutUint32(data[len(jpeg):], uint32(n))
 				copy(data[len(data)-2:], "\xff\xd9")
 				return data
 			}
-			if !give(fmt.Sprint(n), photo) {
+			if !give(strconv.Itoa(n), photo) {
 				return
 			}
-			if n%100 == 7 && (!give(fmt.Sprint(n), photo) || !give("copy of "+fmt.Sprint(n), photo) || !give("bad "+fmt.Sprint(n), func() []byte { return []byte("no picture") })) {
+			if n%100 == 7 && (!give(strconv.Itoa(n), photo) || !give("copy of "+strconv.Itoa(n), photo) || !give("bad "+strconv.Itoa(n), func() []byte { return []byte("no picture") })) {
 				return
 			}
 		}
@@ -87,7 +87,7 @@ func TestTenThousand(t *testing.T) {
 	if len(ids) != photos {
 		t.Errorf("%d photos are there", len(ids))
 	}
-	if grown := (int64(most) - int64(before)) >> 20; grown > 64 { //nolint:gosec // Memory is not so large.
+	if grown := (int64(most) - int64(before)) >> 20; grown > 64 {
 		t.Errorf("memory has grown by %d MiB; the photos have %d", grown, photos*16>>10)
 	} else {
 		t.Logf("memory has grown by %d MiB", grown)

@@ -244,19 +244,24 @@ func TestRunnersTellTogether(t *testing.T) {
 			}
 			return nil
 		}
-		for range 2 {
+		begin := func() (end func()) {
 			r := New(t.Context())
-			defer r.Close()
-			defer r.Subscribe(func(State) {
+			unsubscribe := r.Subscribe(func(State) {
 				mu.Lock()
 				defer mu.Unlock()
 				moments[time.Now()] = true
-			})()
+			})
 			if err := r.Start("count", work); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(37 * time.Millisecond)
+			return func() {
+				unsubscribe()
+				r.Close()
+			}
 		}
+		defer begin()()
+		time.Sleep(37 * time.Millisecond)
+		defer begin()()
 		time.Sleep(time.Minute)
 		mu.Lock()
 		defer mu.Unlock()

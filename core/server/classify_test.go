@@ -249,7 +249,7 @@ func TestMemoryOfOneClient(t *testing.T) {
 
 // TestMemoryOfConversion sends a photo that has to be turned into a PNG, which is larger than the photo: what is held is that.
 func TestMemoryOfConversion(t *testing.T) {
-	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // Noise, which compresses badly.
+	source := rand.New(rand.NewPCG(1, 2)) // Noise compresses badly.
 	noise := image.NewPaletted(image.Rect(0, 0, 100, 100), palette.Plan9[:64])
 	for i := range noise.Pix {
 		noise.Pix[i] = 17 * byte(source.UintN(4))

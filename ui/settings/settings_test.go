@@ -2,10 +2,10 @@ package settings_test
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +53,7 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range 8 {
 		work.Go(func() {
 			for n := range 50 {
-				s.SetString(fmt.Sprint(i), fmt.Sprint(n))
+				s.SetString(strconv.Itoa(i), strconv.Itoa(n))
 				_ = s.String("0")
 			}
 		})
@@ -63,7 +63,7 @@ func TestManyAtOnce(t *testing.T) {
 	again, _ := open(t, file)
 	defer again.Close()
 	for i := range 8 {
-		if got := again.String(fmt.Sprint(i)); got != "49" {
+		if got := again.String(strconv.Itoa(i)); got != "49" {
 			t.Errorf("%d is %q", i, got)
 		}
 	}

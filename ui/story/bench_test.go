@@ -71,9 +71,9 @@ func (p *program) keptRun() bool {
 // plantFlowers plants the real photos of flowers, or drawn ones where those are not, and gives their number.
 func plantFlowers(b *testing.B, dataset string) int {
 	b.Helper()
-	real := filepath.Join("..", "..", "..", "shared", "data", "flower_photos")
-	if _, err := os.Stat(real); err == nil {
-		if err := os.CopyFS(dataset, os.DirFS(real)); err != nil {
+	photos := filepath.Join("..", "..", "..", "shared", "data", "flower_photos")
+	if _, err := os.Stat(photos); err == nil {
+		if err := os.CopyFS(dataset, os.DirFS(photos)); err != nil {
 			b.Fatal(err)
 		}
 	} else {
@@ -221,6 +221,7 @@ func (w *waits) read(b *testing.B, log string, before int64) {
 }
 
 func (w *waits) report(b *testing.B) {
+	b.Helper()
 	b.ReportMetric(w.longest*float64(time.Second/time.Millisecond), "ms-longest-wait")
 	b.ReportMetric(float64(w.many)/float64(w.of), "waits-over-50ms")
 }

@@ -62,7 +62,7 @@ func cancelled(err error) bool {
 		return false
 	}
 	for err != nil {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // This goes down the chain itself.
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { // This goes down the chain itself.
 			return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !cancelled(err) })
 		}
 		err = errors.Unwrap(err)

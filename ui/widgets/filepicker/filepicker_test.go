@@ -300,7 +300,7 @@ func TestTypedPathByButton(t *testing.T) {
 		if c.want == NewFile {
 			a.tap("Choose")
 			a.settle()
-			if want := filepath.Join(a.root, "b/kaika.csv"); !slices.Equal(a.chosen, []string{want}) {
+			if want := filepath.Join(a.root, "b", "kaika.csv"); !slices.Equal(a.chosen, []string{want}) {
 				t.Errorf("then it writes %q, not %s", a.chosen, want)
 			}
 		}
