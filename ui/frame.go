@@ -417,15 +417,9 @@ func (f *Frame) unfinished() string {
 			words = append(words, tx.T("frame.close.other", "Job", f.status.title(s.Kind)))
 		}
 	}
-	work := []any{f.inbox}
-	for _, t := range f.all() {
-		work = append(work, t)
-	}
-	for _, w := range work {
-		if b, ok := w.(busy); ok {
-			if what, is := b.Busy(); is {
-				words = append(words, what)
-			}
+	for _, b := range []busy{f.inbox, f.retrain, f.classify} {
+		if what, is := b.Busy(); is {
+			words = append(words, what)
 		}
 	}
 	return tx.Sentences(words...)
