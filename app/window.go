@@ -91,7 +91,7 @@ func (e *environment) window(ctx context.Context) error {
 		defer e.listen(ctx)()
 	}
 	a.Lifecycle().SetOnStarted(func() { e.log.Info("the window is there", "seconds", time.Since(started).Seconds()) })
-	stop := context.AfterFunc(ctx, func() { fyne.Do(a.Quit) })
+	stop := context.AfterFunc(ctx, func() { fyne.Do(frame.Window().Close) })
 	defer stop()
 	frame.Window().ShowAndRun()
 	return nil

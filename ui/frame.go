@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -81,7 +82,9 @@ type Frame struct {
 	status  *status
 	told    *curate.Library // What the tabs were told.
 	opened  bool            // A dataset, or the user went on without one: no more greeting.
-	closing bool
+	closing bool        // The window closes as soon as the jobs have stopped.
+	left    bool        // The user did not want to wait for that.
+	over    atomic.Bool // The window is closed.
 	draft   draft
 
 	question     *widgets.Dialog // Whether to close while a job runs; nil while it is not asked.
@@ -107,6 +110,8 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 	p.App.Settings().SetTheme(kaikatheme.New(kaikatheme.Brightness(preferences.String(prefBrightness))))
 
 	f := &Frame{p: p, tx: tx, window: p.App.NewWindow("Kaika"), names: []string{tabCollect, tabReview, tabRetrain, tabClassify}}
+	f.p.Dispatch = f.whileOpen(p.Dispatch)
+	p = f.p
 	f.ctx, f.end = context.WithCancel(ctx)
 	f.jobs, f.answers = job.New(f.ctx), job.New(f.ctx)
 	f.session = &session{
@@ -134,6 +139,7 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 	f.window.SetMaster()
 	f.window.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { f.dropped(uris) })
 	f.window.SetCloseIntercept(f.askToClose)
+	f.window.SetOnClosed(func() { f.over.Store(true) })
 	f.takeKeys()
 	f.window.Canvas().AddShortcut(&fyne.ShortcutPaste{}, func(fyne.Shortcut) {
 		if f.selected() == tabClassify && f.window.Canvas().Overlays().Top() == nil {
@@ -144,6 +150,18 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 	p.Dispatch(f.tabShown)
 	f.reopen()
 	return f, nil
+}
+
+// whileOpen gives a dispatch that drops what comes after the window is closed. When Fyne has left its loop it runs things
+// at once, on whichever goroutine asks: there, they would be at work beside Close and beside each other.
+func (f *Frame) whileOpen(dispatch func(func())) func(func()) {
+	return func(do func()) {
+		dispatch(func() {
+			if !f.over.Load() {
+				do()
+			}
+		})
+	}
 }
 
 // Window gives the window, to be shown.
@@ -162,11 +180,16 @@ func (f *Frame) reopen() {
 	})
 }
 
-// Close ends all work and waits for it. The window is closed already, or will not be shown again.
+// Close ends all work and waits for it, unless the user did not want to. The window is closed already, or will not be shown
+// again.
 func (f *Frame) Close() {
+	f.over.Store(true)
 	size := f.window.Canvas().Size()
 	f.p.Settings.SetString(prefSize, fmt.Sprintf("%.0fx%.0f", size.Width, size.Height))
 	f.end()
+	if f.left {
+		return // What hangs ends with the process, which is about to.
+	}
 	f.status.Close()
 	f.jobs.Close()
 	for _, t := range f.all() {
@@ -364,28 +387,42 @@ func (f *Frame) greeting() fyne.CanvasObject {
 	)))
 }
 
-// askToClose closes the window, after a question while a job runs.
+// askToClose closes the window, after a question while a job runs; and after another one where a job that was asked to
+// stop has not yet.
 func (f *Frame) askToClose() {
 	words := f.unfinished()
 	switch {
-	case f.closing || f.question != nil:
+	case f.question != nil:
+		return
+	case f.closing:
+		f.ask(f.tx.T("frame.leave.title"), f.tx.T("frame.leave.text"), f.tx.T("frame.leave.no"), f.tx.T("frame.leave.yes"), f.leave)
 		return
 	case words == "":
 		f.close()
 		return
 	}
+	f.ask(f.tx.T("frame.close.title"), words, f.tx.T("frame.close.no"), f.tx.T("frame.close.yes"), f.close)
+}
+
+func (f *Frame) ask(title, words, no, yes string, do func()) {
 	f.questionText = widgets.NewText(words)
-	f.question = widgets.NewDialog(f.window, f.tx.T("frame.close.title"), f.tx.T("frame.close.no"), f.questionText, 460, 0)
+	f.question = widgets.NewDialog(f.window, title, no, f.questionText, 460, 0)
 	f.question.SetIcon(theme.QuestionIcon())
-	f.question.SetDanger(f.tx.T("frame.close.yes"), f.close)
+	f.question.SetDanger(yes, do)
 	f.question.SetOnClosed(func() { f.question = nil })
 	f.question.Open(nil)
+}
+
+// leave closes the window though a job has not stopped, on a drive or a network that does not answer, say.
+func (f *Frame) leave() {
+	f.left = true
+	f.window.Close()
 }
 
 // askAgain mends the question whether to close after a job has begun or ended: when none runs any more there is nothing
 // to ask. The window stays, because nobody said yes.
 func (f *Frame) askAgain() {
-	if f.question == nil {
+	if f.question == nil || f.closing {
 		return
 	}
 	words := f.unfinished()

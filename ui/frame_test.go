@@ -294,8 +294,6 @@ func TestDrops(t *testing.T) {
 
 func TestCloses(t *testing.T) {
 	o := open(t, memory{prefLanguage: "en"})
-	closed := false
-	o.window.SetOnClosed(func() { closed = true })
 	stopped := make(chan struct{})
 	err := o.jobs.Start("retrain", func(ctx context.Context, _ func(job.Progress)) error {
 		<-ctx.Done()
@@ -314,15 +312,51 @@ func TestCloses(t *testing.T) {
 	}
 	o.askToClose()
 	o.tap("Stop and close")
-	o.until("the window is closed", func() bool { return closed })
+	o.until("the window is closed", o.over.Load)
 	<-stopped
+}
+
+// TestLeaves closes the window though a job does not stop, after it was asked to.
+func TestLeaves(t *testing.T) {
+	o := open(t, memory{prefLanguage: "en"})
+	ended := make(chan struct{})
+	if err := o.jobs.Start("other", func(context.Context, func(job.Progress)) error { <-ended; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { close(ended) })
+	o.askToClose()
+	o.tap("Stop and close")
+	o.until("it waits", func() bool { return strings.Contains(o.texts(), "Putting the work away") })
+	o.askToClose()
+	o.sees("has not stopped yet")
+	o.tap("Wait")
+	if o.over.Load() {
+		t.Fatal("the window is closed though the user said to wait")
+	}
+	o.askToClose()
+	o.tap("Close at once")
+	if !o.over.Load() {
+		t.Fatal("the window is not closed")
+	}
+	o.Close() // It does not wait for the job, which ends after it.
+}
+
+// TestDispatchAfterClosing has things dispatched when the window is closed: nobody is there to run them one at a time.
+func TestDispatchAfterClosing(t *testing.T) {
+	o := open(t, memory{prefLanguage: "en"})
+	ran := 0
+	dispatch := o.whileOpen(func(do func()) { do() })
+	dispatch(func() { ran++ })
+	o.window.Close()
+	dispatch(func() { ran++ })
+	if ran != 1 {
+		t.Errorf("%d of 2 functions ran, want the one before the window was closed", ran)
+	}
 }
 
 // TestCloseQuestion asks to close while jobs run, which then end by themselves.
 func TestCloseQuestion(t *testing.T) {
 	o := open(t, memory{prefLanguage: "en"})
-	closed := false
-	o.window.SetOnClosed(func() { closed = true })
 	begin := func(r *job.Runner, kind string) (end func()) {
 		ended := make(chan struct{})
 		if err := r.Start(kind, func(context.Context, func(job.Progress)) error { <-ended; return nil }); err != nil {
@@ -343,7 +377,7 @@ func TestCloseQuestion(t *testing.T) {
 	o.sees("the answers are not kept")
 	endClassify()
 	o.until("the question is gone", func() bool { return !asks() })
-	if closed || o.closing {
+	if o.over.Load() || o.closing {
 		t.Error("the window closes though nobody said so")
 	}
 	for kind, word := range map[string]string{
@@ -360,7 +394,7 @@ func TestCloseQuestion(t *testing.T) {
 		o.until("the job has ended", func() bool { return !o.jobs.State().Running })
 	}
 	o.askToClose()
-	o.until("the window is closed", func() bool { return closed })
+	o.until("the window is closed", o.over.Load)
 }
 
 // press presses a key as the driver does.
