@@ -14,6 +14,7 @@ import (
 )
 
 func main() {
+	engine.LimitArenas()
 	if os.Getenv(enginepb.LifelineEnv) != "" {
 		go endWithParent()
 	}
