@@ -26,6 +26,7 @@ import (
 	"kaika/core/experiment"
 	"kaika/core/serve"
 	"kaika/core/server"
+	"kaika/model/enginepb"
 )
 
 // headlessFlags are those of kaika --headless.
@@ -316,19 +317,15 @@ func (e *environment) load(ctx context.Context, models *serve.Models, named []na
 	if err := models.Restore(ctx); err != nil && ctx.Err() == nil {
 		e.log.ErrorContext(ctx, "a model that was activated earlier cannot be served", "error", err)
 	}
-	if n := len(models.List()); n > engineKeeps {
+	if n := len(models.List()); n > enginepb.MostLoaded {
 		e.log.WarnContext(ctx, "more models are served than stay loaded at once: when all are asked for, each has to be loaded again and again",
-			"models", n, "loaded", engineKeeps)
+			"models", n, "loaded", enginepb.MostLoaded)
 	}
 	if len(models.List()) == 0 {
 		e.log.WarnContext(ctx, "there is no model yet: give one by --model, or train and activate one over HTTP")
 	}
 	return nil
 }
-
-// engineKeeps is how many networks kaika-engine keeps loaded when all are used: keepMost in model/engine, which this program must
-// not import.
-const engineKeeps = 8
 
 // whileLoading asks systemd for more time to start, as long as models are loaded: how long that takes is theirs to say.
 func (e *environment) whileLoading(ctx context.Context, load func() error) error {

@@ -82,9 +82,9 @@ type Frame struct {
 	status  *status
 	told    *curate.Library // What the tabs were told.
 	opened  bool            // A dataset, or the user went on without one: no more greeting.
-	closing bool        // The window closes as soon as the jobs have stopped.
-	left    bool        // The user did not want to wait for that.
-	over    atomic.Bool // The window is closed.
+	closing bool            // The window closes as soon as the jobs have stopped.
+	left    bool            // The user did not want to wait for that.
+	over    atomic.Bool     // The window is closed.
 	draft   draft
 
 	question     *widgets.Dialog // Whether to close while a job runs; nil while it is not asked.

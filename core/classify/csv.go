@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"kaika/core/atomicfile"
 )
 
 // CSV writes a row for each photo: file, label and score for each label that is asked for, unknown, error.
@@ -58,7 +60,7 @@ func (c *CSV) End() error {
 }
 
 // SaveCSV writes answers to a file as CSV does. The file is there whole or as it was before.
-func SaveCSV(path string, top int, answers iter.Seq[Answer]) (err error) {
+func SaveCSV(path string, top int, answers iter.Seq[Answer]) error {
 	mode := os.FileMode(0o644)
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
@@ -66,34 +68,17 @@ func SaveCSV(path string, top int, answers iter.Seq[Answer]) (err error) {
 			path = target // A link stays one.
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".kaika-*.csv")
+	err := atomicfile.Create(path, mode, func(w io.Writer) error {
+		c := NewCSV(w, top)
+		for a := range answers {
+			if err := c.Add(a); err != nil {
+				return err
+			}
+		}
+		return c.End()
+	})
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("writing %s: %w", path, err)
-		}
-	}()
-	c := NewCSV(f, top)
-	for a := range answers {
-		if err := c.Add(a); err != nil {
-			return err
-		}
-	}
-	if err := c.End(); err != nil {
-		return err
-	}
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }

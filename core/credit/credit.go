@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode"
 
+	"kaika/core/atomicfile"
 	"kaika/core/augment"
 	"kaika/core/collect"
 	"kaika/core/curate"
@@ -156,25 +157,10 @@ func checkOwn(path string) error {
 	return foreign
 }
 
-// replace writes a file beside its place, and gives it its name when it is on the disk.
-func replace(path string, data []byte) (err error) {
+// replace writes a file anew, and clears away what is left of earlier tries.
+func replace(path string, data []byte) error {
 	sweep(path)
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(path, 0o644, data)
 }
 
 // sweep removes what was left behind of a file by programs that died while they replaced it. To write one takes moments.

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/zalando/go-keyring"
+
+	"kaika/core/atomicfile"
 )
 
 // ErrNone says that nothing is kept under a name.
@@ -234,7 +236,7 @@ func (s *Store) drop(all map[string]stored, name string) error {
 }
 
 // write writes the file anew, readable and writable by its owner only (mode 0600) from its first byte on.
-func (s *Store) write(all map[string]stored) (err error) {
+func (s *Store) write(all map[string]stored) error {
 	const wayOut = "keeping the key: %w: check that this folder can be written to"
 	data, err := json.MarshalIndent(all, "", "  ") //nolint:gosec // The file is to have it.
 	if err != nil {
@@ -243,24 +245,8 @@ func (s *Store) write(all map[string]stored) (err error) {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		return fmt.Errorf(wayOut, err)
 	}
-	f, err := os.CreateTemp(s.folder, ".credentials-*") // It has mode 0600.
-	if err != nil {
+	if err := atomicfile.Write(s.File(), 0o600, data); err != nil {
 		return fmt.Errorf(wayOut, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close() // Nothing of it is used.
-			err = fmt.Errorf(wayOut, errors.Join(err, os.Remove(f.Name())))
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), s.File())
+	return nil
 }

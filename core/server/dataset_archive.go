@@ -159,25 +159,18 @@ func (i *imports) run(name string, r *http.Request, rename map[string]string) (r
 
 // bring receives an archive and imports it.
 func (i *imports) bring(ctx context.Context, name string, r *http.Request, rename map[string]string, tell func(job.Progress)) (_ *transfer.Imported, err error) {
-	if err := os.MkdirAll(i.datasets.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the folder of datasets: %w", err)
-	}
-	f, err := os.CreateTemp(i.datasets.dir, receivePattern)
+	file, err := receiveFile(ctx, i.datasets.dir, r, tell)
 	if err != nil {
-		return nil, fmt.Errorf("making room for an archive: %w", err)
-	}
-	file := f.Name()
-	defer func() {
-		if err := os.Remove(file); err != nil {
-			i.log.WarnContext(ctx, "an archive cannot be removed", "path", file, "error", err)
-		}
-	}()
-	if err := errors.Join(receive(ctx, f, r, tell), f.Close()); err != nil {
 		if ctx.Err() != nil {
 			err = i.problem(ctx.Err(), file, name)
 		}
 		return nil, err
 	}
+	defer func() {
+		if err := os.Remove(file); err != nil {
+			i.log.WarnContext(ctx, "an archive cannot be removed", "path", file, "error", err)
+		}
+	}()
 	tell(job.Progress{Phase: importing})
 	report, err := transfer.Import(ctx, file, i.datasets.path(name), transfer.ImportOptions{
 		Rename: rename, Log: i.log,
@@ -188,6 +181,22 @@ func (i *imports) bring(ctx context.Context, name string, r *http.Request, renam
 	}
 	report.Dataset = name
 	return report, nil
+}
+
+// receiveFile writes the body of a request to a file of its own in a folder, which is made if need be. After an error the file
+// is gone, and its path tells what the error may speak of.
+func receiveFile(ctx context.Context, dir string, r *http.Request, tell func(job.Progress)) (file string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("making the folder for archives: %w", err)
+	}
+	f, err := os.CreateTemp(dir, receivePattern)
+	if err != nil {
+		return "", fmt.Errorf("making room for an archive: %w", err)
+	}
+	if err := errors.Join(receive(ctx, f, r, tell), f.Close()); err != nil {
+		return f.Name(), errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 // receive writes the body of a request to a file.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"path"
@@ -46,19 +45,13 @@ func (s *Server) sendModel(w http.ResponseWriter, r *http.Request) error {
 
 // unpackModel makes a folder out of the archive that a request brings.
 func (s *Server) unpackModel(ctx context.Context, name string, r *http.Request) (dir string, err error) {
-	if err := os.MkdirAll(s.Received, 0o755); err != nil {
-		return "", fmt.Errorf("making the folder of models that were sent: %w", err)
-	}
-	f, err := os.CreateTemp(s.Received, receivePattern)
+	file, err := receiveFile(ctx, s.Received, r, func(job.Progress) {})
 	if err != nil {
-		return "", fmt.Errorf("making room for a model: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	if err := errors.Join(receive(ctx, f, r, func(job.Progress) {}), f.Close()); err != nil {
 		return "", err
 	}
+	defer func() { err = errors.Join(err, os.Remove(file)) }()
 	dir = filepath.Join(s.Received, name+"-"+time.Now().UTC().Format("20060102-150405")+"-"+rand.Text()[:8])
-	err = fetch.Unpack(ctx, f.Name(), dir, fetch.Limits{MaxFiles: maxModelFiles, MaxBytes: maxModel, MaxFileBytes: maxModel}, ofModel)
+	err = fetch.Unpack(ctx, file, dir, fetch.Limits{MaxFiles: maxModelFiles, MaxBytes: maxModel, MaxFileBytes: maxModel}, ofModel)
 	if errors.Is(err, fetch.ErrArchive) {
 		return "", &problem{
 			status: http.StatusUnprocessableEntity, code: "bad_archive", err: err,

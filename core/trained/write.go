@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"kaika/core/atomicfile"
 )
 
 // Writer collects the files of a model in a temporary folder beside the place where the model is to be; Commit puts
@@ -146,7 +148,7 @@ func (w *Writer) remove(old string) error {
 
 // WriteFile writes a file by way of a temporary one, so that it is never half there. Missing folders are made. A link
 // stays, and so do a device and a pipe, which are written to.
-func WriteFile(path string, data []byte) (err error) {
+func WriteFile(path string, data []byte) error {
 	if behind, err := filepath.EvalSymlinks(path); err == nil {
 		path = behind
 	}
@@ -162,20 +164,8 @@ func WriteFile(path string, data []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("making the folder for %s: %w", path, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
+	if err := atomicfile.Write(path, 0o644, data); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("writing %s: %w", path, errors.Join(err, os.Remove(f.Name())))
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }

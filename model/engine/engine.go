@@ -43,18 +43,17 @@ type slot struct {
 }
 
 // Which networks stay loaded: the few that were used last, be it long ago, such as a base network and a trained model; and
-// of those that were used of late some more, for who serves many models. So one that is no longer served does not stay. An
-// EfficientNet-Lite0 takes 60 MB. The server warns of more models than keepMost (engineKeeps in app).
+// of those that were used of late some more, for who serves many models. So one that is no longer served does not stay. They
+// are never more than enginepb.MostLoaded. An EfficientNet-Lite0 takes 60 MB.
 const (
-	keepFew  = 3
-	keepMost = 8
-	ofLate   = time.Minute
+	keepFew = 3
+	ofLate  = time.Minute
 )
 
 // surplus takes what need not stay loaded out of the list and gives it.
 func (s *Server) surplus(now time.Time) []*slot {
 	var old []*slot
-	for len(s.loaded) > keepMost || len(s.loaded) > keepFew && now.Sub(s.loaded[0].last) > ofLate {
+	for len(s.loaded) > enginepb.MostLoaded || len(s.loaded) > keepFew && now.Sub(s.loaded[0].last) > ofLate {
 		old = append(old, s.loaded[0])
 		s.loaded = slices.Delete(s.loaded, 0, 1)
 	}

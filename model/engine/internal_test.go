@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"kaika/model/enginepb"
 )
 
 func TestLibraryIn(t *testing.T) {
@@ -37,8 +39,8 @@ func TestSurplus(t *testing.T) {
 		{"few, though old", []time.Duration{9 * ofLate, 8 * ofLate, 0}, 0},
 		{"old ones", []time.Duration{9 * ofLate, 8 * ofLate, 7 * ofLate, 6 * ofLate, 0}, 2},
 		{"one that is just so old", []time.Duration{ofLate + 1, ofLate, 3, 2, 1, 0}, 1},
-		{"as many as may", slices.Repeat([]time.Duration{0}, keepMost), 0},
-		{"one too many", slices.Repeat([]time.Duration{0}, keepMost+1), 1},
+		{"as many as may", slices.Repeat([]time.Duration{0}, enginepb.MostLoaded), 0},
+		{"one too many", slices.Repeat([]time.Duration{0}, enginepb.MostLoaded+1), 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

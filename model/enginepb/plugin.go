@@ -19,6 +19,9 @@ const LifelineFD = 3
 // LifelineEnv is set in the engine's environment when it has a lifeline.
 const LifelineEnv = "KAIKA_ENGINE_LIFELINE"
 
+// MostLoaded is how many networks the engine keeps loaded at once.
+const MostLoaded = 8
+
 // Handshake makes sure that the program that was started is an engine of the same contract.
 func Handshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "KAIKA_ENGINE", MagicCookieValue: "kaika-engine"}

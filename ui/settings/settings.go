@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"kaika/core/atomicfile"
 )
 
 // A Store holds texts by name. They are read from its file once and written to it beside, so that no call of String or
@@ -123,26 +125,10 @@ func read(file string) (map[string]string, error) {
 	return texts, nil
 }
 
-// replace writes a file beside and renames it, so that a file is there whole whatever happens.
-func replace(file string, data []byte) (err error) {
+// replace writes the file anew.
+func replace(file string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return atomicfile.Write(file, 0o600, data)
 }
