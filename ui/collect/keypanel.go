@@ -81,6 +81,8 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 	k.key.Password, k.secret.Password = true, true
 	changed := func(string) { k.refreshButtons() }
 	k.key.OnChanged, k.secret.OnChanged = changed, changed
+	k.key.OnSubmitted = func(string) { k.submitted(k.secret) }
+	k.secret.OnSubmitted = func(string) { k.submitted(k.key) }
 	k.entry = widget.NewForm(widget.NewFormItem(tx.T("collect.key.key"), k.key), widget.NewFormItem(tx.T("collect.key.secret"), k.secret))
 	k.keep = widgets.NewButton(tx.T("collect.key.keep"), theme.DocumentSaveIcon(), func() {
 		k.k.keep(k.key.Text, k.secret.Text, func() {
@@ -104,6 +106,15 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 	content.Add(container.NewHBox(layout.NewSpacer(), k.remove, k.keep))
 	k.refresh()
 	return content
+}
+
+// submitted takes Enter in one of the two entries: it keeps what they hold, or goes to the other, which is empty.
+func (k *KeyPanel) submitted(other *widgets.Entry) {
+	if k.keep.Disabled() {
+		k.Window.Canvas().Focus(other)
+		return
+	}
+	k.keep.OnTapped()
 }
 
 // Shown has to be called when the panel comes to be seen: the first time it asks the keyring.

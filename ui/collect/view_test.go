@@ -715,6 +715,27 @@ func TestKeyPanel(t *testing.T) {
 		if opened != 1 {
 			t.Errorf("%d pages were opened", opened)
 		}
+
+		// Enter goes to the entry that is empty, and keeps what both hold. The dialog stays.
+		enter := &fyne.KeyEvent{Name: fyne.KeyReturn}
+		panel.key.SetText("")
+		panel.secret.SetText("")
+		d.Open(panel.key)
+		test.Type(panel.key, "0123456789abcdef")
+		panel.key.TypedKey(enter)
+		if s.window.Canvas().Focused() != panel.secret {
+			t.Error("Enter does not go on to the secret")
+		}
+		test.Type(panel.secret, "very secret")
+		panel.secret.TypedKey(enter)
+		settle(t, s.q, panel.k)
+		if panel.k.mask != "…def" {
+			t.Errorf("%q is kept", panel.k.mask)
+		}
+		if s.window.Canvas().Overlays().Top() == nil {
+			t.Error("Enter has closed the dialog")
+		}
+		d.Close()
 	}
 }
 
