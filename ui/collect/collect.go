@@ -125,8 +125,10 @@ func (t *Tab) Import(path string) {
 	}
 }
 
-// Shown has to be called when the tab comes to be seen: it draws what changed meanwhile.
+// Shown has to be called when the tab comes to be seen: it draws what changed meanwhile, and the first time it takes up the
+// last search for the dataset.
 func (t *Tab) Shown() {
+	t.p.recallSearch()
 	t.p.findKey() // It may have been kept by another window.
 	t.view.shown()
 	t.view.focus()

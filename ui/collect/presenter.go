@@ -125,6 +125,8 @@ type presenter struct {
 	library Library // Nil for none.
 	dir     string  // Of the library.
 
+	recalled string // The folder of the dataset whose last search was looked for.
+
 	stage    stage
 	stopping bool
 
@@ -615,6 +617,9 @@ func (p *presenter) start() {
 		return
 	}
 	p.forget()
+	if p.service != nil {
+		p.keepSearch()
+	}
 	var requests []source.Request
 	var shares []share
 	p.order = nil
