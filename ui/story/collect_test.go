@@ -42,6 +42,7 @@ func TestStoryOfCollecting(t *testing.T) {
 				"KAIKA_FLICKR_KEY=" + server.Key, "KAIKA_FLICKR_SECRET=" + server.Secret,
 			}
 			p := s.start(home)
+			p.sees("Photos go into") // The greeting, which is there before, names the services as well.
 			p.click(p.sees(service))
 			p.click(p.sees("Add keyword"))
 			for i, keyword := range keywords {
