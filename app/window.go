@@ -56,7 +56,7 @@ func (e *environment) window(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a := app.NewWithID(appID)
+	a := newApp()
 	a.SetIcon(fyne.NewStaticResource("icon.png", assets.Icon))
 	thumbs := thumb.New(thumb.Params{
 		Dir: filepath.Join(cacheDir(), "thumbnails"), Side: thumbSide, MaxMemory: thumbMemory, MaxDisk: thumbDisk,
@@ -95,6 +95,19 @@ func (e *environment) window(ctx context.Context) error {
 	defer stop()
 	frame.Window().ShowAndRun()
 	return nil
+}
+
+// newApp gives Fyne's part of the program, which keeps nothing by itself.
+//
+// At its end, Fyne 2.7 has its preferences saved, by a function that it queues while it leaves its loop, and that loop may
+// end without it: then Fyne waits for that function for good, and a program without a window stays behind. Kaika has nothing
+// in those preferences (package settings), so there is nothing to queue.
+func newApp() fyne.App {
+	a := app.NewWithID(appID)
+	if l, ok := a.Lifecycle().(interface{ SetOnStoppedHookExecuted(saves func()) }); ok {
+		l.SetOnStoppedHookExecuted(nil)
+	}
+	return a
 }
 
 // listen asks the goroutine that draws for a sign of life all the time, and logs how long it let us wait: each wait that
