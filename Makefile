@@ -29,7 +29,7 @@ TEST_ENV = $(LIBRARY_PATH_NAME)='$(CURDIR)/build/lib'
 # Tools are plain Go; Kaika's C flags are none of their business.
 GO_INSTALL = env -u CGO_CFLAGS -u CGO_LDFLAGS CGO_ENABLED=0 GOBIN='$(CURDIR)/$(TOOLS)' go install
 
-.PHONY: help run build programs setup test lint vulnerabilities bench dist proto clean
+.PHONY: help run build programs setup test race lint vulnerabilities bench dist proto clean
 .NOTPARALLEL:
 
 help: ## list what can be made
@@ -44,7 +44,7 @@ build: programs build/models/.stamp ## set up, and leave the programs, the libra
 
 setup:
 	@setup/go.sh
-	@setup/packages.sh build $(filter test,$(MAKECMDGOALS))
+	@setup/packages.sh build $(if $(filter test race,$(MAKECMDGOALS)),test)
 	@setup/libtensorflow.sh
 
 # With migrated_fynedo Fyne leaves out the check that each call to it comes from the right goroutine; tests run with it.
@@ -64,6 +64,12 @@ test: build ## vet, and run every test with the race detector
 	@setup/axe.sh
 	go vet ./...
 	$(TEST_ENV) go test -race -timeout 30m $(TESTFLAGS) ./...
+
+race: build ## drive a window that was compiled with the race detector through its stories
+	@mkdir -p build/race
+	@go build -race -tags migrated_fynedo -o build/race/kaika . >&2
+	@ln -sfn ../kaika-engine ../lib ../models build/race/
+	$(TEST_ENV) KAIKA_TEST_PROGRAM='$(CURDIR)/build/race/kaika' go test -count=1 -timeout 60m $(TESTFLAGS) -run '^TestStory|^TestPaste$$' ./ui/story
 
 lint: setup $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) vulnerabilities ## run the linters on Go and shell code
 	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT) run ./...
