@@ -68,7 +68,6 @@ func (e *environment) window(ctx context.Context) error {
 		Dir: filepath.Join(cacheDir(), "thumbnails"), Side: thumbSide, MaxMemory: thumbMemory, MaxDisk: thumbDisk,
 		Workers: min(thumbWorkers, runtime.NumCPU()), Log: e.log,
 	})
-	defer thumbs.Close()
 	kept := settings.Open(filepath.Join(xdg.ConfigHome, "kaika", "settings.json"), e.log)
 	defer kept.Close()
 	frame, err := ui.New(ctx, ui.Params{
@@ -90,9 +89,14 @@ func (e *environment) window(ctx context.Context) error {
 		Pictures: existing(xdg.UserDirs.Pictures, xdg.UserDirs.Documents, xdg.Home),
 	})
 	if err != nil {
+		thumbs.Close()
 		return err
 	}
-	defer frame.Close()
+	defer func() {
+		if frame.Close() { // Otherwise the thumbnails may wait for the same drive.
+			thumbs.Close()
+		}
+	}()
 	if e.logLevel == "debug" {
 		defer e.listen(ctx)()
 	}

@@ -272,8 +272,8 @@ func (f *Frame) askAboutFolder(dir string) {
 // importPhotos lists a folder or an archive in the Collect tab. Without a dataset one is made first.
 func (f *Frame) importPhotos(path string) {
 	list := func() {
+		f.collect.Import(path) // First: the tab takes up its last search only where nothing is chosen.
 		f.Select(tabCollect)
-		f.collect.Import(path)
 	}
 	if f.session.library == nil {
 		f.newDataset(list)

@@ -180,15 +180,15 @@ func (f *Frame) reopen() {
 	})
 }
 
-// Close ends all work and waits for it, unless the user did not want to. The window is closed already, or will not be shown
-// again.
-func (f *Frame) Close() {
+// Close ends all work and waits for it, unless the user did not want to; it tells whether it did. The window is closed
+// already, or will not be shown again.
+func (f *Frame) Close() (ended bool) {
 	f.over.Store(true)
 	size := f.window.Canvas().Size()
 	f.p.Settings.SetString(prefSize, fmt.Sprintf("%.0fx%.0f", size.Width, size.Height))
 	f.end()
 	if f.left {
-		return // What hangs ends with the process, which is about to.
+		return false // What hangs ends with the process, which is about to.
 	}
 	f.status.Close()
 	f.jobs.Close()
@@ -200,6 +200,7 @@ func (f *Frame) Close() {
 	f.answers.Close()
 	f.work.Wait()
 	f.session.Close()
+	return true
 }
 
 func (f *Frame) all() []tab { return []tab{f.collect, f.review, f.retrain, f.classify} }

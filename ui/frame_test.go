@@ -237,6 +237,36 @@ func TestLanguageChanges(t *testing.T) {
 	}
 }
 
+// TestLanguageChangesOverDialogs changes the language over a question and with a key half typed.
+func TestLanguageChangesOverDialogs(t *testing.T) {
+	o := open(t, memory{prefLanguage: "en"})
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	if err := o.jobs.Start("other", func(context.Context, func(job.Progress)) error { <-ended; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.left = true }) // Nobody waits for that job.
+	o.askToClose()
+	o.showSettings()
+	key := func() *widgets.Entry {
+		for _, c := range o.objects() {
+			if e, ok := c.(*widgets.Entry); ok && e.Password {
+				return e
+			}
+		}
+		t.Fatal("there is no entry for the key")
+		return nil
+	}
+	test.Type(key(), "half of")
+	o.useLanguage("ja")
+	if got := key().Text; got != "half of" {
+		t.Errorf("of the key, %q is left", got)
+	}
+	if o.question != nil {
+		t.Error("the question is gone, and the window takes it for open: it can never be closed")
+	}
+}
+
 func TestDrops(t *testing.T) {
 	dir := picturetest.Dataset(t, 3, "rose", "tulip")
 	photo := filepath.Join(dir, "rose")

@@ -124,9 +124,7 @@ func (f *Frame) useLanguage(code string) {
 	if err := f.tx.Fyne(); err != nil {
 		f.p.Log.Warn("Fyne's texts stay in the old language", "error", err)
 	}
-	for _, overlay := range f.window.Canvas().Overlays().List() {
-		f.window.Canvas().Overlays().Remove(overlay) // The settings themselves, in the old language.
-	}
+	widgets.CloseAll(f.window) // The settings themselves are in the old language, and what may be below them.
 	f.build()
 	f.tabShown()
 	f.showSettings()

@@ -45,10 +45,11 @@ type session struct {
 	open        func(ctx context.Context, dir string) (*curate.Library, error)
 	create      func(ctx context.Context, dir string, labels []string) (*curate.Library, error)
 
-	library *curate.Library
-	opening string // Folder that is being opened, or empty.
-	changed func() // Library or opening is another.
-	failed  func(dir string, err error)
+	library  *curate.Library
+	opening  string // Folder that is being opened, or empty.
+	openings int    // Numbers them, so that one is known that another was asked for after.
+	changed  func() // Library or opening is another.
+	failed   func(dir string, err error)
 	// jobs gives what waits for the jobs that are at work: they go on into the dataset that they began with.
 	jobs func() (wait func())
 
@@ -66,15 +67,23 @@ func (s *session) Create(dir string, labels []string) {
 	s.begin(dir, func(ctx context.Context, dir string) (*curate.Library, error) { return s.create(ctx, dir, labels) })
 }
 
+// begin opens a dataset. If another is being opened, of a large folder or on a drive that does not answer, nobody waits for
+// that any more.
 func (s *session) begin(dir string, open func(context.Context, string) (*curate.Library, error)) {
-	if s.opening != "" {
-		return // One at a time; opening takes a moment only.
+	if s.opening == dir {
+		return
 	}
+	s.openings++
+	number := s.openings
 	s.opening = dir
 	s.changed()
 	s.work.Go(func() {
 		library, err := open(s.ctx, dir)
 		s.dispatch(func() {
+			if number != s.openings {
+				s.drop(library)
+				return
+			}
 			s.opening = ""
 			if err != nil {
 				if errors.Is(err, fs.ErrNotExist) {
@@ -103,6 +112,18 @@ func (s *session) use(library *curate.Library) {
 	s.changed()
 }
 
+// drop closes a library, if it is one, that nobody waits for any more.
+func (s *session) drop(library *curate.Library) {
+	if library == nil {
+		return
+	}
+	s.work.Go(func() {
+		if err := library.Close(); err != nil {
+			s.log.Warn("closing the dataset", "dataset", library.Dir(), "error", err)
+		}
+	})
+}
+
 // release closes the library at work, beside, when no job needs it any more.
 func (s *session) release() {
 	if s.library == nil {
@@ -122,6 +143,8 @@ func (s *session) release() {
 
 // Leave closes the dataset at work; the next start opens none.
 func (s *session) Leave() {
+	s.openings++
+	s.opening = ""
 	s.preferences.SetString(prefDataset, "")
 	s.use(nil)
 }

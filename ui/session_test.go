@@ -100,6 +100,29 @@ func TestSessionOpens(t *testing.T) {
 	}
 }
 
+// TestSessionOpensTheLatest asks for another dataset while one is opened, and leaves while one is.
+func TestSessionOpensTheLatest(t *testing.T) {
+	s := newSession(t, memory{})
+	first, second := picturetest.Dataset(t, 2, "a"), picturetest.Dataset(t, 2, "b")
+	s.Open(first)
+	s.Open(second)
+	s.Open(second) // A second click.
+	s.queue.next(t)
+	s.queue.next(t)
+	if s.library == nil || s.library.Dir() != second || s.opening != "" || len(s.failed) > 0 {
+		t.Fatalf("library %v, opening %q, errors %v", s.library, s.opening, s.failed)
+	}
+	s.Open(first)
+	s.Leave()
+	s.queue.next(t)
+	if s.library != nil || s.opening != "" {
+		t.Errorf("after leaving: library %v, opening %q", s.library, s.opening)
+	}
+	if len(s.queue) > 0 {
+		t.Errorf("%d more were opened", len(s.queue))
+	}
+}
+
 // A job goes on into the dataset that it began with, when another one is opened.
 func TestSessionWaitsForJobs(t *testing.T) {
 	s := newSession(t, memory{})

@@ -450,7 +450,7 @@ func TestImportAtWork(t *testing.T) {
 		if _, err := write.Write(data[:len(data)/2]); err != nil {
 			t.Fatal(err)
 		}
-		s.untilImport(func(state importState) bool { return state.Done > 0 })
+		s.untilImport(func(state importState) bool { return state.State == stateRunning && state.Done > 0 })
 		return write, status
 	}
 

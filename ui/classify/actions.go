@@ -172,12 +172,18 @@ func (v *view) askLabel() {
 			v.tx.T("classify.nodataset.open"), v.OpenDataset)
 		return
 	}
+	asked := v.p.library
+	really := func(label string) {
+		if v.p.library == asked { // And not another dataset that was opened meanwhile.
+			v.p.really(label)
+		}
+	}
 	p := picker{title: v.tx.N("classify.really.title", count), hint: v.tx.T("classify.really.hint")}
 	for _, l := range v.p.labels() {
-		p.options = append(p.options, option{l.Name, v.tx.N("classify.photos", l.Photos), func() { v.p.really(l.Name) }})
+		p.options = append(p.options, option{l.Name, v.tx.N("classify.photos", l.Photos), func() { really(l.Name) }})
 	}
 	p.create = func(text string) (option, bool) {
-		return option{v.tx.T("classify.really.new", "Label", text), "", func() { v.p.really(text) }}, true
+		return option{v.tx.T("classify.really.new", "Label", text), "", func() { really(text) }}, true
 	}
 	p.show(v)
 }

@@ -77,8 +77,12 @@ func (k *KeyPanel) Content() fyne.CanvasObject {
 			k.outside.Show()
 		}
 	}
-	k.key, k.secret = widgets.NewEntry(), widgets.NewEntry()
-	k.key.Password, k.secret.Password = true, true
+	key, hidden := widgets.NewEntry(), widgets.NewEntry()
+	key.Password, hidden.Password = true, true
+	if k.key != nil { // What is half typed stays, in another language and until the settings are opened again.
+		key.Text, hidden.Text = k.key.Text, k.secret.Text
+	}
+	k.key, k.secret = key, hidden
 	changed := func(string) { k.refreshButtons() }
 	k.key.OnChanged, k.secret.OnChanged = changed, changed
 	k.key.OnSubmitted = func(string) { k.submitted(k.secret) }

@@ -126,6 +126,7 @@ type presenter struct {
 	dir     string  // Of the library.
 
 	recalled string // The folder of the dataset whose last search was looked for.
+	keptSide bool   // The least side is that of such a search.
 
 	stage    stage
 	stopping bool
@@ -221,6 +222,9 @@ func (p *presenter) setLibrary(l Library) {
 		p.forget()
 		p.stage = choosing
 	}
+	if p.service != nil {
+		p.checkLabels() // The dataset may have others.
+	}
 	if p.path != "" && p.stage == choosing {
 		p.list(p.path) // Its labels may be others.
 	}
@@ -240,7 +244,18 @@ func (p *presenter) useService(i int) {
 	if p.stage != choosing || i < 0 && p.service == nil || i >= 0 && p.service == &p.services[i] {
 		return
 	}
+	p.turnTo(i)
+	if i >= 0 && len(p.rows) == 0 {
+		p.addKeyword()
+		return
+	}
+	p.changed()
+}
+
+// turnTo is useService without what it shows.
+func (p *presenter) turnTo(i int) {
 	p.unlist()
+	p.listings++ // Nobody waits for the one that may be going on.
 	p.forget()
 	if p.service == nil || i < 0 { // From one service to another, the keywords stay.
 		p.rows = nil
@@ -253,15 +268,11 @@ func (p *presenter) useService(i int) {
 		p.service = &p.services[i]
 		p.licenses = p.allowed()
 	}
-	if p.minSide == before { // Nobody has changed it.
+	if p.minSide == before || p.keptSide { // Nobody has changed it in this session.
 		p.minSide, p.sideText = now, strconv.Itoa(now)
 	}
+	p.keptSide = false
 	p.findKey()
-	if i >= 0 && len(p.rows) == 0 {
-		p.addKeyword()
-		return
-	}
-	p.changed()
 }
 
 // findKey looks beside whether the key is there that the service needs.
@@ -410,7 +421,7 @@ func (p *presenter) setAllOn(on bool) {
 
 // setMinSide takes the least side as it was typed; nothing is any.
 func (p *presenter) setMinSide(text string) {
-	p.sideText, p.minSide = text, 0
+	p.sideText, p.minSide, p.keptSide = text, 0, false
 	if text = strings.TrimSpace(norm.NFKC.String(text)); text != "" {
 		n, err := strconv.Atoi(text)
 		p.minSide = n
@@ -419,6 +430,13 @@ func (p *presenter) setMinSide(text string) {
 		}
 	}
 	p.changed()
+}
+
+// checkLabels looks anew at the labels of all rows.
+func (p *presenter) checkLabels() {
+	for _, r := range p.rows {
+		r.labelFault = checkLabel(p.library, r.label)
+	}
 }
 
 // checkLabel says what is wrong with a label.
@@ -670,7 +688,7 @@ func (p *presenter) halt() {
 func (p *presenter) again() {
 	if p.stage == finished {
 		p.stage = choosing
-		if p.path != "" && p.local == nil {
+		if p.path != "" && (p.local == nil || p.ranIn != p.dir) {
 			p.list(p.path)
 		}
 		p.changed()

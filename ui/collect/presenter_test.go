@@ -387,6 +387,43 @@ func TestListingCanBeEnded(t *testing.T) {
 	}
 }
 
+// TestServiceWhileListing chooses a service while a folder is looked through, which nobody waits for then.
+func TestServiceWhileListing(t *testing.T) {
+	w := newWorld(t, service(10, nil))
+	w.choose(folder(t, 1, "lily"))
+	w.useService(0)
+	w.setKeyword(0, "rose")
+	w.work.Wait()
+	for len(w.q.waiting) > 0 {
+		(<-w.q.waiting)()
+	}
+	if len(w.rows) != 1 || w.rows[0].keyword != "rose" || w.listErr != nil || w.listing {
+		t.Errorf("%d rows, %v", len(w.rows), w.listErr)
+	}
+}
+
+// TestLabelsOfAnotherDataset opens another dataset beside a search: its labels count.
+func TestLabelsOfAnotherDataset(t *testing.T) {
+	w := newWorld(t, service(10, nil))
+	w.lib.labels = []string{"Rose"}
+	w.useService(0)
+	w.setKeyword(0, "rose")
+	w.setLabel(0, "ROSE")
+	if _, f := w.blocker(); f != labelClash {
+		t.Fatalf("the label is %q", f)
+	}
+	other := &library{dir: t.TempDir()}
+	w.setLibrary(other)
+	if !w.ready() {
+		i, f := w.blocker()
+		t.Errorf("row %d is %q in a dataset without labels", i, f)
+	}
+	w.setLibrary(w.lib)
+	if w.ready() {
+		t.Error("the label clashes, and nobody says so")
+	}
+}
+
 func TestStopAndGoOn(t *testing.T) {
 	w := newWorld(t)
 	w.listed(t, folder(t, 20, "rose", "lily"))

@@ -45,10 +45,13 @@ func (p *presenter) keepSearch() {
 // recallSearch takes up the search of the last session for the dataset, where nothing has been chosen yet. It does so once a
 // dataset: who turned to the files of the own machine since is left there.
 func (p *presenter) recallSearch() {
-	if p.library == nil || p.recalled == p.dir || p.stage != choosing || p.service != nil || p.path != "" || len(p.rows) > 0 {
+	if p.library == nil || p.recalled == p.dir {
 		return
 	}
 	p.recalled = p.dir
+	if p.stage != choosing || p.service != nil || p.path != "" || len(p.rows) > 0 {
+		return
+	}
 	var s search
 	if json.Unmarshal([]byte(p.prefs.String(prefSearch)), &s) != nil || s.Dir != p.dir || len(s.Rows) == 0 || len(s.Rows) > maxKept {
 		return
@@ -57,17 +60,20 @@ func (p *presenter) recallSearch() {
 	if i < 0 {
 		return
 	}
-	p.useService(i)
-	p.rows = nil // Of a new search.
+	p.turnTo(i)
 	for _, k := range s.Rows {
-		r := &row{keyword: k.Keyword, label: k.Label, count: max(0, k.Count), available: -1, on: k.On, labelFault: checkLabel(p.library, k.Label)}
+		r := &row{keyword: k.Keyword, label: k.Label, count: k.Count, available: -1, on: k.On}
+		if r.count < 0 {
+			r.count = defaultCount
+		}
 		if r.count > 0 {
 			r.countText = strconv.Itoa(r.count)
 		}
 		p.rows = append(p.rows, r)
 	}
+	p.checkLabels()
 	if s.Side >= 0 && s.Side <= maxSide {
-		p.minSide, p.sideText = s.Side, strconv.Itoa(s.Side)
+		p.minSide, p.sideText, p.keptSide = s.Side, strconv.Itoa(s.Side), true
 	}
 	p.changed()
 }

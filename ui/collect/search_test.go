@@ -77,7 +77,29 @@ func TestDamagedSearch(t *testing.T) {
 	w.setLibrary(w.lib)
 	w.prefs[prefSearch] = `{"dir":"DIR","service":"` + w.services[0].Kind + `","side":-7,"keywords":[{"keyword":"rose","label":"a/b","count":-3,"on":true}]}`
 	w.recallSearch()
-	if len(w.rows) != 1 || w.rows[0].count != 0 || w.minSide != serviceSide || w.ready() {
+	if len(w.rows) != 1 || w.rows[0].count != defaultCount || w.minSide != serviceSide || w.ready() {
 		t.Errorf("%+v, %d pixels; ready: %v", w.rows, w.minSide, w.ready())
+	}
+}
+
+// TestKeptSideIsTheSearches brings in own files after a search was taken up: its least side is not theirs.
+func TestKeptSideIsTheSearches(t *testing.T) {
+	w := newWorld(t, service(10, nil))
+	w.lib.dir = "DIR"
+	w.setLibrary(w.lib)
+	w.prefs[prefSearch] = `{"dir":"DIR","service":"shelf","side":500,"keywords":[{"keyword":"rose","label":"rose","count":-1,"on":true}]}`
+	w.recallSearch()
+	if w.minSide != 500 || w.rows[0].count != defaultCount {
+		t.Fatalf("%d pixels, %d photos", w.minSide, w.rows[0].count)
+	}
+	w.useService(-1)
+	if w.minSide != defaultSide {
+		t.Errorf("photos under %d pixels are refused", w.minSide)
+	}
+	w.useService(0)
+	w.setMinSide("500")
+	w.useService(-1)
+	if w.minSide != 500 {
+		t.Errorf("what was typed is %d now", w.minSide)
 	}
 }

@@ -344,6 +344,9 @@ const percentages = "percentages"
 
 // check looks at settings that depend on each other.
 func (p *presenter) check() {
+	if b, known := p.base(); known && !b.AnySize {
+		delete(p.wrong, "input_size") // It has no such setting, and shows none.
+	}
 	delete(p.wrong, percentages)
 	if p.settings.Params.TestingPercentage+p.settings.Params.ValidationPercentage >= 100 {
 		p.wrong[percentages] = say("retrain.problem.percentages")

@@ -728,6 +728,14 @@ func TestStartable(t *testing.T) {
 		{"few photos", func(b *bench) { b.p.setLibrary(newLibrary("x", 9, 1)) }, ""},
 		{"wrong steps", func(b *bench) { b.p.setNumber("how_many_training_steps", "many") }, "retrain.unfit.settings"},
 		{"corrected", func(b *bench) { b.p.setNumber("seed", "?"); b.p.setNumber("seed", "7") }, ""},
+		{"wrong, and not of this base", func(b *bench) {
+			b.trainer.bases[2].Problem = ""
+			b.p.shown()
+			b.settle()
+			b.p.setNumber("input_size", "8")
+			b.p.setBase("mine")
+		}, ""},
+		{"wrong, and of this base", func(b *bench) { b.p.setNumber("input_size", "8") }, "retrain.unfit.settings"},
 		{"reset", func(b *bench) { b.p.setNumber("seed", "?"); b.p.reset() }, ""},
 		{"nothing left to train with", func(b *bench) {
 			b.p.setNumber("testing_percentage", "60")

@@ -57,7 +57,7 @@ func (v *view) ask(title, act, name string, answered func(name string)) {
 	entry.SetText(name)
 	entry.SetPlaceHolder(v.tx.T("review.label.placeholder"))
 	d := widgets.NewDialog(v.Window, title, v.tx.T("kit.cancel"), entry, 420, 0)
-	yes := d.SetAccept(act, theme.ConfirmIcon(), func() { answered(strings.TrimSpace(entry.Text)) })
+	yes := d.SetAccept(act, theme.ConfirmIcon(), v.ofThis(func() { answered(strings.TrimSpace(entry.Text)) }))
 	entry.OnChanged = func(text string) { enable(yes, strings.TrimSpace(text) != "") }
 	entry.OnChanged(name)
 	d.SetOnClosed(v.focus)
@@ -68,7 +68,17 @@ func (v *view) ask(title, act, name string, answered func(name string)) {
 // askToEmpty empties the trash if the user says so.
 func (v *view) askToEmpty() {
 	widgets.ConfirmDanger(v.Window, v.tx, v.tx.T("review.empty.title"), v.tx.N("review.empty.text", v.p.snap.trash),
-		v.tx.N("review.empty.act", v.p.snap.trash), v.p.emptyTrash)
+		v.tx.N("review.empty.act", v.p.snap.trash), v.ofThis(v.p.emptyTrash))
+}
+
+// ofThis gives what does something to the dataset that is open now, and nothing to another that is by then.
+func (v *view) ofThis(do func()) func() {
+	asked := v.p.library
+	return func() {
+		if v.p.library == asked {
+			do()
+		}
+	}
 }
 
 // lineAt gives the line of the list at a position in the window to which photos can be dropped, or -1.

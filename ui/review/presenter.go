@@ -623,8 +623,11 @@ func (p *presenter) do(o outcome, task func(context.Context, Library) (outcome, 
 		result.err = err
 		s, ok := p.snapshot()
 		p.dispatch(func() {
-			if l != p.library {
-				return // Another dataset is looked at by now, or none.
+			if l != p.library { // Another dataset is looked at by now, or none.
+				if result.err != nil && p.ctx.Err() == nil {
+					p.tell(result)
+				}
+				return
 			}
 			after()
 			if ok {

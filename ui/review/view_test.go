@@ -854,3 +854,20 @@ func BenchmarkList(b *testing.B) {
 		})
 	}
 }
+
+// TestQuestionsAreOfTheirDataset answers a question when another dataset has been opened since: nothing is done to that.
+func TestQuestionsAreOfTheirDataset(t *testing.T) {
+	r := newRoom(t, "")
+	first, other := newFake(3, "rose"), newFake(3, "tulip")
+	r.p.setLibrary(first)
+	r.until("the photos", func() bool { return r.p.loaded })
+	done := 0
+	question := r.view.ofThis(func() { done++ })
+	question()
+	r.p.setLibrary(other)
+	r.until("the other photos", func() bool { return r.p.loaded })
+	question()
+	if done != 1 {
+		t.Errorf("it was done %d times, want once, to the first", done)
+	}
+}

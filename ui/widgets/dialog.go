@@ -203,6 +203,16 @@ func dialogOf(w fyne.Window) *Dialog {
 	return nil
 }
 
+// CloseAll closes all dialogs of a window, and what else lies over it, the foremost first.
+func CloseAll(w fyne.Window) {
+	for top := w.Canvas().Overlays().Top(); top != nil; top = w.Canvas().Overlays().Top() {
+		if d := dialogOf(w); d != nil {
+			d.Close()
+		}
+		w.Canvas().Overlays().Remove(top)
+	}
+}
+
 // ToWindow hands a key that no widget has taken to a window; false where a dialog or menu is in front of it, or where it takes
 // no keys. (The driver does so only while nothing has the focus.)
 func ToWindow(w fyne.Window, ev *fyne.KeyEvent) bool {
