@@ -125,10 +125,11 @@ func New(ctx context.Context, p Params) (*Frame, error) {
 		changed: f.datasetChanged,
 		failed:  f.notOpened,
 		jobs: func() func() {
-			changes, answers := f.jobs.Ended(), f.answers.Ended()
+			ends := []<-chan struct{}{f.jobs.Ended(), f.answers.Ended(), f.review.Settled(), f.classify.Settled()}
 			return func() {
-				<-changes
-				<-answers
+				for _, ended := range ends {
+					<-ended
+				}
 			}
 		},
 	}

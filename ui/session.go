@@ -50,7 +50,7 @@ type session struct {
 	openings int    // Numbers them, so that one is known that another was asked for after.
 	changed  func() // Library or opening is another.
 	failed   func(dir string, err error)
-	// jobs gives what waits for the jobs that are at work: they go on into the dataset that they began with.
+	// jobs gives what waits for the jobs and other work under way: that goes on into the dataset that it began with.
 	jobs func() (wait func())
 
 	work      sync.WaitGroup // Goroutines at work.

@@ -133,5 +133,16 @@ func (t *Tab) Busy() (what string, ok bool) {
 	return t.view.tx.T("classify.close"), true
 }
 
+// Settled gives a channel that is closed when photos are in the dataset that are being added to it: until then it must not be
+// closed.
+func (t *Tab) Settled() <-chan struct{} {
+	if t.p.settled == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return t.p.settled
+}
+
 // Close stops all work and waits for it.
 func (t *Tab) Close() { t.p.close() }

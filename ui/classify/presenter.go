@@ -81,6 +81,7 @@ type presenter struct {
 
 	library Library
 	adding  *progress
+	settled chan struct{} // Closed when nothing is done to the dataset any more; nil if nothing ever was.
 	enough  context.CancelFunc
 	notice  *notice
 }

@@ -167,7 +167,7 @@ func (p *presenter) moveThere(a *addition) {
 func (p *presenter) change(a *addition, total int, do func(ctx context.Context, report func(done int))) {
 	p.adding, p.notice = &progress{total: total}, nil
 	last := time.Now()
-	p.enough = p.beside(func(ctx context.Context) {
+	p.alter(func(ctx context.Context) {
 		do(ctx, func(done int) {
 			if now := time.Now(); now.Sub(last) >= 100*time.Millisecond {
 				last = now
@@ -196,6 +196,16 @@ func (p *presenter) change(a *addition, total int, do func(ctx context.Context, 
 	p.changed()
 }
 
+// alter does something to the dataset, beside.
+func (p *presenter) alter(do func(ctx context.Context)) {
+	done := make(chan struct{})
+	p.settled = done
+	p.enough = p.beside(func(ctx context.Context) {
+		defer close(done)
+		do(ctx)
+	})
+}
+
 // mark notes on the rows under what label their photos are now.
 func (p *presenter) mark(a *addition) {
 	elsewhere := map[curate.ID]bool{}
@@ -215,7 +225,7 @@ func (p *presenter) undo(a *addition) {
 		return
 	}
 	p.adding, p.notice = &progress{total: a.undoable()}, nil
-	p.enough = p.beside(func(ctx context.Context) {
+	p.alter(func(ctx context.Context) {
 		err := a.takeBack(ctx)
 		p.post(func() {
 			p.adding, p.enough = nil, nil

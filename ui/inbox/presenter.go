@@ -111,16 +111,17 @@ type presenter struct {
 	source  *lease
 	place   string // Of the source, or of what is being opened.
 	opens   int    // Number of the last opening.
-	lists   int    // Number of the last listing.
+	lists   int    // Number of the last page that was asked for.
 	loading bool
 	busy    int // Photos that are on their way.
 
-	order   inbox.Order
-	records []inbox.Record
-	known   map[string]struct{} // IDs that were listed.
-	there   int                 // Photos that were listed and are still in the inbox.
-	total   int
-	wanted  int // Photos that should be listed.
+	order    inbox.Order
+	listings int // Numbers the lists that were begun.
+	records  []inbox.Record
+	known    map[string]struct{} // IDs that were listed.
+	there    int                 // Photos that were listed and are still in the inbox.
+	total    int
+	wanted   int // Photos that should be listed.
 
 	dataset     Dataset
 	unsubscribe func()
@@ -311,7 +312,12 @@ func (p *presenter) open(place string, open func(ctx context.Context) (Source, e
 			p.source, p.place = &lease{Source: source}, place
 			p.preferences.SetString(prefPlace, place)
 			p.clear()
-			p.page(page)
+			p.lists++ // Pages of the place before are late.
+			if query.Order == p.order {
+				p.page(page)
+			} else { // It was changed meanwhile.
+				p.list()
+			}
 			if kept != nil {
 				p.fail(failedKeep, kept)
 			}
@@ -321,6 +327,7 @@ func (p *presenter) open(place string, open func(ctx context.Context) (Source, e
 }
 
 func (p *presenter) clear() {
+	p.listings++
 	p.records, p.there, p.total, p.wanted, p.focus, p.last = nil, 0, 0, portion, "", done{}
 	clear(p.known)
 	clear(p.selected)
@@ -579,7 +586,7 @@ func (p *presenter) each(so done, do func(s Source, r inbox.Record, so *done) (f
 		return
 	}
 	records := p.targets()
-	opens, before, mine := p.opens, p.tail, make(chan struct{})
+	opens, listings, before, mine := p.opens, p.listings, p.tail, make(chan struct{})
 	p.tail = mine
 	p.with(func(s Source) {
 		defer close(mine)
@@ -605,10 +612,14 @@ func (p *presenter) each(so done, do func(s Source, r inbox.Record, so *done) (f
 			if p.ctx.Err() != nil {
 				return
 			}
-			if opens == p.opens {
+			switch {
+			case opens != p.opens:
+			case listings == p.listings:
 				p.there -= so.removed + so.gone
 				p.total -= so.removed + so.gone
 				p.putBack(records[finished:])
+			case p.busy == 0:
+				p.list() // The list that was made meanwhile has photos that were on their way.
 			}
 			p.last = so
 			p.draw()

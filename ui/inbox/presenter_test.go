@@ -55,11 +55,13 @@ type memory struct {
 	photos  map[string][]byte
 	fail    map[string]error // By the name of the call.
 	closed  bool
+	orders  []inbox.Order // Of the lists that were asked for.
 }
 
 func (m *memory) List(_ context.Context, q inbox.Query) (inbox.Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.orders = append(m.orders, q.Order)
 	from := min(q.Offset, len(m.records))
 	return inbox.Page{Total: len(m.records), Offset: q.Offset, Uploads: slices.Clone(m.records[from:min(from+q.Limit, len(m.records))])}, m.fail["list"]
 }
@@ -314,6 +316,26 @@ func TestListing(t *testing.T) {
 	})
 	if len(s.records) != 0 || s.focus != "" || s.hasMore() {
 		t.Error("an empty inbox is not empty")
+	}
+}
+
+// TestListedAnewMeanwhile changes the order while the place is being opened, and while photos are on their way.
+func TestListedAnewMeanwhile(t *testing.T) {
+	s := newStand(t, preferences{})
+	m := withPhotos(9)
+	s.open("memory", func(context.Context) (Source, error) { return m, nil }, nil)
+	s.sortBy(inbox.Newest)
+	s.until("it is open", func() bool { return s.source != nil && !s.loading })
+	if last := m.orders[len(m.orders)-1]; last != inbox.Newest || len(s.records) != 9 {
+		t.Errorf("%d photos are listed by %q", len(s.records), last)
+	}
+	s.pick([]int{0, 1, 2, 3}, 0)
+	s.remove()
+	s.sortBy(inbox.ByConfidence)
+	s.idle()
+	s.until("it is listed", func() bool { return !s.loading })
+	if len(s.records) != 5 || s.there != 5 || s.total != 5 || m.left() != 5 || s.last.removed != 4 {
+		t.Errorf("%d photos of %d are listed, %d are left; %+v", len(s.records), s.total, m.left(), s.last)
 	}
 }
 

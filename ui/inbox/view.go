@@ -48,6 +48,8 @@ type view struct {
 	again   *widgets.Button
 	acts    *fyne.Container // Holds buttons.
 	foot    *fyne.Container // Holds the status.
+
+	asked struct{ address, name string } // For which server, and for whom, the last time.
 }
 
 // orders are the orders that can be chosen.
@@ -288,7 +290,9 @@ func (v *view) askServer() {
 	password.Password = true
 	address.SetPlaceHolder("https://photos.example.org")
 	password.SetPlaceHolder(tx.T("inbox.server.kept"))
-	if isServer(v.p.place) {
+	address.SetText(v.asked.address)
+	name.SetText(v.asked.name)
+	if v.asked.address == "" && isServer(v.p.place) {
 		address.SetText(v.p.place)
 	}
 	warning := widgets.NewText("")
@@ -300,6 +304,7 @@ func (v *view) askServer() {
 	)
 	d := widgets.NewDialog(v.Window, tx.T("inbox.server.title"), tx.T("kit.cancel"), container.NewVBox(widgets.NewText(tx.T("inbox.server.text")), form, warning), 520, 0)
 	yes := d.SetAccept(tx.T("inbox.open"), theme.ConfirmIcon(), func() {
+		v.asked.address, v.asked.name = address.Text, name.Text // To be corrected, if the server does not take them.
 		v.p.openServer(address.Text, secret.Credentials{Key: secret.New(name.Text), Secret: secret.New(password.Text)})
 	})
 	address.OnChanged = func(text string) {

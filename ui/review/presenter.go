@@ -180,6 +180,14 @@ func newPresenter(thumbs Thumbs, preferences Preferences, dispatch func(func()))
 	return p
 }
 
+// settled gives a channel that is closed when all has been done that the user has asked for until now.
+func (p *presenter) settled() <-chan struct{} {
+	if done := make(chan struct{}); p.tasks.add(func() { close(done) }) {
+		return done
+	}
+	return p.done
+}
+
 // close ends everything and waits for it; what the user asked for is done before.
 func (p *presenter) close() {
 	p.setLibrary(nil)

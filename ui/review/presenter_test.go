@@ -82,6 +82,31 @@ func TestDeleteGoesOnToTheNeighbour(t *testing.T) {
 	}
 }
 
+// TestSettled opens another dataset while photos are being deleted: who closes the first is told to wait for all of them, and
+// what fails there is said.
+func TestSettled(t *testing.T) {
+	d := newDesk(t, 6, "rose", "tulip")
+	first := d.library
+	first.gate = make(chan error)
+	d.at(3)
+	for range 3 {
+		d.remove()
+	}
+	settled := d.settled()
+	d.setLibrary(newFake(2, "lily"))
+	first.gate <- nil
+	first.gate <- errors.New("the disk is full")
+	select {
+	case <-settled:
+		t.Error("one photo is still to be deleted")
+	default:
+	}
+	first.gate <- nil
+	<-settled
+	equal(t, "calls", first.said(), []string{"delete [3]", "delete [5]"})
+	d.until("the failure is told", func() bool { return len(d.failed) == 1 })
+}
+
 func TestMove(t *testing.T) {
 	d := newDesk(t, 6, "rose", "tulip", "lily")
 	d.at(1, 4) // Both roses.

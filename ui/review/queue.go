@@ -16,15 +16,16 @@ func newQueue() *queue {
 	return q
 }
 
-// add adds a function. It does not wait. After close it does nothing.
-func (q *queue) add(task func()) {
+// add adds a function and does not wait. After close it does nothing, and says so.
+func (q *queue) add(task func()) (added bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return
+		return false
 	}
 	q.tasks = append(q.tasks, task)
 	q.more.Signal()
+	return true
 }
 
 // close lets run return when all that was added has run.

@@ -115,6 +115,10 @@ func (t *Tab) Show(ids []curate.ID, title string) {
 	t.view.focus()
 }
 
+// Settled gives a channel that is closed when all has been done that was asked for until now, such as to move photos: until
+// then the dataset must not be closed.
+func (t *Tab) Settled() <-chan struct{} { return t.p.settled() }
+
 // Close ends what is under way and waits for it. What was asked for before, such as to move photos, is done.
 func (t *Tab) Close() {
 	t.p.close()

@@ -213,6 +213,16 @@ func CloseAll(w fyne.Window) {
 	}
 }
 
+// accepts tells whether a widget is in a dialog that is for something.
+func accepts(o fyne.Focusable) bool {
+	w := windowOf(o)
+	if w == nil {
+		return false
+	}
+	d := dialogOf(w)
+	return d != nil && d.accept != nil
+}
+
 // ToWindow hands a key that no widget has taken to a window; false where a dialog or menu is in front of it, or where it takes
 // no keys. (The driver does so only while nothing has the focus.)
 func ToWindow(w fyne.Window, ev *fyne.KeyEvent) bool {
@@ -368,8 +378,12 @@ func (c *Check) TypedKey(ev *fyne.KeyEvent) {
 	}
 }
 
-// List is a list. Enter selects an item, as Space does.
-type List struct{ widget.List }
+// List is a list. Enter selects an item, as Space does, where it is not for what its dialog is for.
+type List struct {
+	widget.List
+
+	Enter bool // Enter is the list's there, too.
+}
 
 // NewList gives a list, see [widget.NewList].
 func NewList(length func() int, create func() fyne.CanvasObject, update func(widget.ListItemID, fyne.CanvasObject)) *List {
@@ -387,8 +401,9 @@ func (l *List) FocusGained() {
 
 // TypedKey implements fyne.Focusable.
 func (l *List) TypedKey(ev *fyne.KeyEvent) {
+	selects := isEnter(ev) && l.OnSelected != nil && (l.Enter || !accepts(l))
 	switch {
-	case HandOn(l, ev):
+	case !selects && HandOn(l, ev):
 	case isEnter(ev):
 		l.List.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
 	default:

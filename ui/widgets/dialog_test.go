@@ -91,6 +91,50 @@ func TestDialogKeys(t *testing.T) {
 	}
 }
 
+// TestEnterInLists presses Enter in a list that can be chosen from, in a dialog that is for nothing else and in one that is.
+func TestEnterInLists(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		accepts, enter bool
+		chosen, agreed int
+	}{
+		{"nothing to agree to", false, false, 1, 0},
+		{"something to agree to", true, false, 0, 1},
+		{"something to agree to, and a list that takes Enter", true, true, 1, 0},
+	} {
+		w, _ := window(t)
+		chosen, agreed := 0, 0
+		list := NewList(func() int { return 3 }, func() fyne.CanvasObject { return widget.NewLabel("") }, func(int, fyne.CanvasObject) {})
+		list.OnSelected = func(int) { chosen++ }
+		list.Enter = c.enter
+		d := NewDialog(w, "Title", "Cancel", list, 400, 500)
+		if c.accepts {
+			d.SetAccept("Do it", nil, func() { agreed++ })
+		}
+		d.Open(list)
+		press(w, fyne.KeyReturn)
+		if chosen != c.chosen || agreed != c.agreed || (w.Canvas().Overlays().Top() == nil) != (agreed > 0) {
+			t.Errorf("%s: chosen %d times, agreed %d times", c.name, chosen, agreed)
+		}
+	}
+}
+
+// TestCloseAll closes dialogs that lie over each other.
+func TestCloseAll(t *testing.T) {
+	w, _ := window(t)
+	closed := 0
+	for range 3 {
+		d := NewDialog(w, "Title", "Cancel", NewEntry(), 400, 0)
+		d.SetOnClosed(func() { closed++ })
+		d.Open(nil)
+	}
+	w.Canvas().Overlays().Add(widget.NewLabel("a menu"))
+	CloseAll(w)
+	if closed != 3 || w.Canvas().Overlays().Top() != nil {
+		t.Errorf("%d of 3 are closed", closed)
+	}
+}
+
 // TestDialogCannotAgree has nothing to agree to yet, or something dangerous.
 func TestDialogCannotAgree(t *testing.T) {
 	w, tx := window(t)

@@ -96,6 +96,7 @@ func Show(p Params) {
 		}
 	})
 	left.HideSeparators = true
+	left.Enter = true // To choose what is looked at is not what it is pressed for there.
 	left.OnSelected = func(i int) {
 		left.UnselectAll()
 		k.look(k.places[i].dir)
