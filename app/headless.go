@@ -314,8 +314,8 @@ func (e *environment) load(ctx context.Context, models *serve.Models, named []na
 		}
 		e.log.InfoContext(ctx, "a model is served", "model", m.name, "seconds", time.Since(began).Seconds())
 	}
-	if err := models.Restore(ctx); err != nil && ctx.Err() == nil {
-		e.log.ErrorContext(ctx, "a model that was activated earlier cannot be served", "error", err)
+	if err := e.restore(ctx, models); err != nil && ctx.Err() == nil {
+		e.log.ErrorContext(ctx, "a model that was activated earlier cannot be served; SIGHUP tries again", "error", err)
 	}
 	if n := len(models.List()); n > enginepb.MostLoaded {
 		e.log.WarnContext(ctx, "more models are served than stay loaded at once: when all are asked for, each has to be loaded again and again",
@@ -325,6 +325,24 @@ func (e *environment) load(ctx context.Context, models *serve.Models, named []na
 		e.log.WarnContext(ctx, "there is no model yet: give one by --model, or train and activate one over HTTP")
 	}
 	return nil
+}
+
+// restore serves what was activated over HTTP earlier. An engine that does not start, on a machine that has just done so, say,
+// gets another chance or two.
+func (e *environment) restore(ctx context.Context, models *serve.Models) error {
+	const tries, pause = 3, 5 * time.Second
+	for try := 1; ; try++ {
+		err := models.Restore(ctx)
+		if !errors.Is(err, classify.ErrUnavailable) || try == tries {
+			return err
+		}
+		e.log.WarnContext(ctx, "the engine does not start; it is tried again", "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // whileLoading asks systemd for more time to start, as long as models are loaded: how long that takes is theirs to say.
@@ -356,7 +374,7 @@ func (e *environment) rescan(ctx context.Context, models *serve.Models, asked <-
 		select {
 		case <-asked:
 			e.log.InfoContext(ctx, "looking for new versions of the models")
-			if err := models.Rescan(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(models.Rescan(ctx), models.Restore(ctx)); err != nil && ctx.Err() == nil {
 				e.log.ErrorContext(ctx, "a new version of a model cannot be used, what was served stays", "error", err)
 			}
 		case <-ctx.Done():

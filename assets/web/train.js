@@ -1,6 +1,6 @@
 "use strict";
-// Training on the page: uploads with progress, a training that is followed as it goes on, and what came of it. The lists are
-// taken out of the page itself, which is asked for anew when something has changed.
+// Training on the page: uploads with progress, a training that is followed, and what came of it. The lists are taken out of
+// the page itself, which is asked for anew.
 (() => {
 	document.documentElement.classList.add("scripted");
 
@@ -44,7 +44,7 @@
 		return quoted;
 	}
 
-	// complain shows what went wrong: what is known of it in the visitor's language, and what the server says in English.
+	// complain shows what went wrong, in the visitor's language, and what the server says, in English.
 	function complain(sentence, detail = "") {
 		const notice = byId("notice");
 		notice.hidden = !sentence;
@@ -97,7 +97,7 @@
 		if (byId("into") && !byId("into").value) byId("into").value = select.value;
 	}
 
-	// The models and runs. Their list is replaced, so what is clicked is looked for where it happens.
+	// The list of models and runs is replaced, so what is clicked is looked for where it happens.
 	document.addEventListener("click", async (event) => {
 		const button = event.target.closest("[data-run], [data-rollback]");
 		if (!button) return;
@@ -246,7 +246,7 @@
 
 	// Charts
 
-	// A Chart draws two curves against the steps, and tells their values under the pointer and by the arrow keys.
+	// A Chart draws two curves against the steps; the pointer and the arrow keys tell values.
 	class Chart {
 		constructor(figure, { title, format, top }) {
 			this.format = format;
@@ -279,7 +279,7 @@
 			this.plot.addEventListener("keydown", (event) => this.key(event));
 		}
 
-		// set shows points with the values of two keys, up to a number of steps that will be done.
+		// set shows points with the values of two keys, up to a number of steps.
 		set(points, keys, steps) {
 			this.points = points;
 			this.keys = keys;
@@ -392,7 +392,7 @@
 		}
 	}
 
-	// path draws points as a line. Of many points in one column of pixels the highest and the lowest are enough.
+	// path draws points as a line: in each column of pixels, the highest and the lowest.
 	function path(points, key, x, y, width) {
 		const parts = [];
 		const put = (point) => parts.push((parts.length ? "L" : "M") + x(point.step).toFixed(1) + " " + y(point[key]).toFixed(1));
@@ -421,7 +421,7 @@
 		return parts.join("");
 	}
 
-	// apart moves two names that would stand in each other's way.
+	// apart moves two names out of each other's way.
 	function apart(ends, least, most) {
 		const [upper, lower] = ends[0].y <= ends[1].y ? ends : [ends[1], ends[0]];
 		const gap = 17 - (lower.y - upper.y);
@@ -468,8 +468,8 @@
 		}
 		points.push(...(state.points || []));
 		const steps = state.settings ? state.settings.how_many_training_steps : 0;
-		accuracy.set(points, ["train_accuracy", "validation_accuracy"], state.state === "running" ? steps : 0);
-		entropy.set(points, ["train_cross_entropy", "validation_cross_entropy"], state.state === "running" ? steps : 0);
+		accuracy.set(points, ["train_accuracy", "validation_accuracy"], running ? steps : 0);
+		entropy.set(points, ["train_cross_entropy", "validation_cross_entropy"], running ? steps : 0);
 
 		byId("stop").hidden = !running || state.phase !== "training" || state.stopping || state.cancelling;
 		byId("cancel").hidden = !running || state.cancelling;
@@ -494,7 +494,7 @@
 		if (state.state === "failed") complain(text("work.state.failed"), state.error);
 	}
 
-	// tell has a new phase read out; how far it is would be too much.
+	// tell has a new phase read out.
 	function tell(said) {
 		if (byId("told").textContent !== said) byId("told").textContent = said;
 	}
@@ -529,21 +529,23 @@
 		});
 	}
 
-	// lookAgain asks how the training stands until it hears, and follows it on.
+	// lookAgain asks for the training until it hears, and follows it.
 	async function lookAgain() {
 		await new Promise((resolve) => setTimeout(resolve, AGAIN));
-		const response = await fetch("/api/v1/trainings/current").catch(() => null);
-		const state = response?.ok && await response.json().catch(() => null);
-		if (!state) {
-			lookAgain();
-			return;
-		}
+		const state = await current();
+		if (!state) return lookAgain();
 		const lost = state.state === "idle" && run !== "";
 		run = ""; // All points come again.
 		show(state);
 		if (lost) complain(text("work.lost"));
-		if (state.state === "running") follow();
+		if (state.state !== "idle") follow(); // Also one that has ended: its points come again.
 		else refresh();
+	}
+
+	// current asks how the training stands.
+	async function current() {
+		const response = await fetch("/api/v1/trainings/current").catch(() => null);
+		return response?.ok ? response.json().catch(() => null) : null;
 	}
 
 	const augmentations = {
@@ -557,18 +559,24 @@
 		const settings = Object.fromEntries(new FormData(event.target));
 		settings.how_many_training_steps = Number(settings.how_many_training_steps);
 		byId("begin").disabled = true;
-		const begun = await call("POST", "trainings", { ...settings, ...augmentations[byId("views").value] });
+		let begun = await call("POST", "trainings", { ...settings, ...augmentations[byId("views").value] });
 		byId("begin").disabled = false;
-		if (!begun) return;
+		if (!begun) { // The answer was lost, or another is at work.
+			begun = await current();
+			if (begun?.state !== "running") return;
+		}
 		run = "";
 		show(begun);
 		byId("training-title").focus();
 		follow();
 	});
-	// What comes of these is told by the events; an answer could come after the last of them.
+	// The events tell what comes of these; an answer could come after the last.
 	byId("stop").addEventListener("click", () => call("POST", "trainings/current/stop"));
 	byId("cancel").addEventListener("click", () => call("DELETE", "trainings/current"));
 
 	choices();
-	call("GET", "trainings/current").then((state) => { if (state && state.state !== "idle") follow(); });
+	call("GET", "trainings/current").then((state) => {
+		if (!state) lookAgain();
+		else if (state.state !== "idle") follow();
+	});
 })();

@@ -160,6 +160,13 @@ func unreadable(err error) error {
 	return badBy(err, Unreadable, "cannot be read (%v)", cause)
 }
 
+// NeedsDecoding tells whether Parse would decode the bytes of a file, and not only look at its header: TensorFlow knows JPEG
+// and PNG alone.
+func NeedsDecoding(data []byte) bool {
+	kind := sniff(data)
+	return kind != JPEG && kind != PNG
+}
+
 // Parse looks at the bytes of a file and gives the picture in them. The result is determined by the bytes alone, and
 // for a JPEG or PNG keeps them. The error is an *Error.
 func Parse(data []byte) (Encoded, error) {
@@ -169,7 +176,7 @@ func Parse(data []byte) (Encoded, error) {
 		return Encoded{}, err
 	}
 	e := Encoded{Data: data, Orientation: max(h.orientation, 1), Width: h.width, Height: h.height, Kind: kind}
-	if kind != JPEG && kind != PNG {
+	if NeedsDecoding(data) {
 		if e.Data, err = toPNG(kind, data, h.width, h.height); err != nil {
 			return Encoded{}, err
 		}

@@ -164,11 +164,14 @@ func (m *Models) change(ctx context.Context) (func(), error) {
 	}
 	select {
 	case m.changing <- struct{}{}:
-		return func() { <-m.changing; m.work.Done() }, nil
+		if ctx.Err() == nil {
+			return func() { <-m.changing; m.work.Done() }, nil
+		}
+		<-m.changing // Both were ready.
 	case <-ctx.Done():
-		m.work.Done()
-		return nil, ctx.Err()
 	}
+	m.work.Done()
+	return nil, ctx.Err()
 }
 
 // Serve begins to serve a model by its folders. A folder holds a model, or folders named by numbers, which hold one each
@@ -285,7 +288,7 @@ func (m *Models) Remove(ctx context.Context, name string) error {
 }
 
 // Restore serves the models of State that [Models.Activate] has added and [Models.Serve] did not name: it is called after
-// those. The errors of all that have no version that can be loaded are joined.
+// those, and again for those that had no version that could be loaded. The errors of all such are joined.
 func (m *Models) Restore(ctx context.Context) error {
 	done, err := m.change(ctx)
 	if err != nil {
@@ -294,7 +297,7 @@ func (m *Models) Restore(ctx context.Context) error {
 	defer done()
 	var failed []error
 	for _, was := range m.records {
-		if !was.Added || m.entry(was.Name) != nil {
+		if there := m.entry(was.Name); !was.Added || there != nil && (there.active != 0 || !there.added) {
 			continue
 		}
 		e := &entry{name: was.Name, added: true, last: was.Last}
@@ -315,7 +318,8 @@ func (e *entry) restore(was record) {
 	}
 }
 
-// find lists the versions in folders, and gives those that State does not know. A number in the name of a folder weighs
+// find lists the versions in folders, and gives those that State does not know and that are above the active one, as for
+// [Models.Rescan]: those below it were passed over. A number in the name of a folder weighs
 // more than one that was given.
 func (m *Models) find(e *entry, was record, dirs []string) (fresh []int, err error) {
 	var single []string
@@ -335,7 +339,7 @@ func (m *Models) find(e *entry, was record, dirs []string) (fresh []int, err err
 			} else {
 				e.add(v)
 			}
-			if was.number(v.dir) != v.number {
+			if was.number(v.dir) != v.number && v.number > was.Active {
 				fresh = append(fresh, v.number)
 			}
 		}

@@ -859,3 +859,54 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+// TestRestartKeepsTheVersion starts again with versions that were passed over before: none of them takes the active one's place.
+func TestRestartKeepsTheVersion(t *testing.T) {
+	f, m := newFake(t, Config{State: filepath.Join(t.TempDir(), "state.json")})
+	folder := f.numberedFolder("flowers", "2", "3")
+	restart := func(want int) {
+		t.Helper()
+		m.Close()
+		m = f.models(m.config)
+		if err := m.Serve(t.Context(), "flowers", folder); err != nil {
+			t.Fatal(err)
+		}
+		if v := served(t, m, "flowers").Version; v != want {
+			t.Errorf("version %d is active, want %d", v, want)
+		}
+	}
+	restart(3)
+	f.numberedFolder("flowers", "8", "9")
+	if err := m.Rescan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restart(9)
+	f.numberedFolder("flowers", "1", "7")
+	restart(9)
+	f.numberedFolder("flowers", "10")
+	restart(10)
+}
+
+// TestRestoreAgain has an engine that does not start at first.
+func TestRestoreAgain(t *testing.T) {
+	f, m := newFake(t, Config{State: filepath.Join(t.TempDir(), "state.json")})
+	if _, err := m.Activate(t.Context(), "flowers", f.model("run", "none")); err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	m = f.models(m.config)
+	f.open = func(context.Context, string) (*classify.Classifier, error) {
+		return nil, fmt.Errorf("starting: %w", classify.ErrUnavailable)
+	}
+	if err := m.Restore(t.Context()); !errors.Is(err, classify.ErrUnavailable) {
+		t.Errorf("without an engine it says %v", err)
+	}
+	f.open = nil
+	if err := m.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	answersBy(t, m, "flowers", 1, "run")
+	if err := m.Restore(t.Context()); err != nil || len(m.List()) != 1 {
+		t.Errorf("once more: %v, %+v", err, m.List())
+	}
+}

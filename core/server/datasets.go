@@ -104,23 +104,25 @@ func (d *datasets) tidy() {
 	if d.dir == "" {
 		return
 	}
-	for _, left := range []struct {
-		dir, pattern string
-		age          time.Duration
-	}{{d.dir, receivePattern, leftOver}, {d.dir, sendPattern, leftOver}, {d.path(deletedDir), removePattern, 0}} {
-		entries, err := os.ReadDir(left.dir)
-		if err != nil {
-			continue // There are no datasets, or listing them says why.
+	d.clear(d.dir, receivePattern, leftOver)
+	d.clear(d.dir, sendPattern, leftOver)
+	d.clear(d.path(deletedDir), removePattern, 0)
+}
+
+// clear removes what is in a folder under names of a pattern, a beginning and *, and has some age.
+func (d *datasets) clear(dir, pattern string, age time.Duration) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // There is no such folder, or who needs it says why.
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if !strings.HasPrefix(e.Name(), strings.TrimSuffix(pattern, "*")) || err != nil || d.now().Sub(info.ModTime()) < age {
+			continue
 		}
-		for _, e := range entries {
-			info, err := e.Info()
-			if !strings.HasPrefix(e.Name(), strings.TrimSuffix(left.pattern, "*")) || err != nil || d.now().Sub(info.ModTime()) < left.age {
-				continue
-			}
-			at := filepath.Join(left.dir, e.Name())
-			if err := os.RemoveAll(at); err != nil {
-				d.log.Warn("what was left behind cannot be removed", "path", at, "error", err)
-			}
+		at := filepath.Join(dir, e.Name())
+		if err := os.RemoveAll(at); err != nil {
+			d.log.Warn("what was left behind cannot be removed", "path", at, "error", err)
 		}
 	}
 }

@@ -72,6 +72,11 @@ func TestGzippedBodies(t *testing.T) {
 	send(classifyPath, "image/jpeg", zipped(t, strings.Repeat("A", 10*limit))).is(http.StatusRequestEntityTooLarge, "too_large")
 	kind, form = sending(t, "a.jpg", strings.Repeat("A", 10*limit))
 	send(classifyPath, kind, zipped(t, form.String())).is(http.StatusRequestEntityTooLarge, "too_large")
+	deep := func(levels int) []byte {
+		return []byte(`{"x":` + strings.Repeat("[", levels) + strings.Repeat("]", levels) + "," + instances(rose)[1:])
+	}
+	send(predict, "", zipped(t, string(deep(maxDepth)))).is(http.StatusOK, "")
+	send(predict, "", zipped(t, string(deep(maxDepth+1)))).is(http.StatusBadRequest, "")
 	nested := zipped(t, string(zipped(t, instances(rose)))) // It is unpacked once.
 	send(predict, "", nested).is(http.StatusBadRequest, "")
 

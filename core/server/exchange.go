@@ -145,15 +145,25 @@ func (w *response) WriteHeader(code int) {
 }
 
 // Write implements io.Writer.
-func (w *response) Write(p []byte) (int, error) {
+func (w *response) Write(p []byte) (n int, err error) {
 	if w.code == 0 {
 		w.code = http.StatusOK
 	}
-	w.extend()
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
+	for first := true; first || len(p) > 0; first = false {
+		w.extend() // For each piece: who takes a large answer slowly takes it all the same.
+		done, err := w.ResponseWriter.Write(p[:min(len(p), pieceOfAnswer)])
+		n += done
+		w.bytes += int64(done)
+		if err != nil {
+			return n, err
+		}
+		p = p[done:]
+	}
+	return n, nil
 }
+
+// pieceOfAnswer is how much of an answer has the time of a write.
+const pieceOfAnswer = 64 << 10
 
 // FlushError sends what was written.
 func (w *response) FlushError() error {

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"kaika/core/picture/picturetest"
 	"kaika/core/serve"
@@ -134,5 +136,37 @@ func TestMetrics(t *testing.T) {
 	}
 	if text := s.send("GET", "/metrics", "", nil).body; strings.Contains(text, "BREW") || !strings.Contains(text, `method="other"`) {
 		t.Error("methods that clients make up become series")
+	}
+}
+
+// slowReader is a client that is given its time for each write.
+type slowReader struct {
+	*httptest.ResponseRecorder
+
+	deadlines int
+	largest   int
+}
+
+func (s *slowReader) SetWriteDeadline(time.Time) error { s.deadlines++; return nil }
+
+func (s *slowReader) Write(p []byte) (int, error) {
+	s.largest = max(s.largest, len(p))
+	return s.ResponseRecorder.Write(p)
+}
+
+// TestLargeAnswerHasItsTime writes a large answer at once, which a slow line takes longer for than one write may take.
+func TestLargeAnswerHasItsTime(t *testing.T) {
+	slow := &slowReader{ResponseRecorder: httptest.NewRecorder()}
+	w := &response{ResponseWriter: slow, control: http.NewResponseController(slow), patience: time.Minute}
+	data := bytes.Repeat([]byte("kaika "), 100_000)
+	n, err := w.Write(data)
+	if n != len(data) || err != nil || w.bytes != int64(n) || !bytes.Equal(slow.Body.Bytes(), data) {
+		t.Fatalf("%d of %d bytes were written, %v", n, len(data), err)
+	}
+	if want := (len(data) + pieceOfAnswer - 1) / pieceOfAnswer; slow.deadlines != want || slow.largest > pieceOfAnswer {
+		t.Errorf("%d writes of up to %d bytes had a time of their own, want %d", slow.deadlines, slow.largest, want)
+	}
+	if n, err := w.Write(nil); n != 0 || err != nil || slow.deadlines < 2 {
+		t.Errorf("nothing: %d, %v", n, err)
 	}
 }

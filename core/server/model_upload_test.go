@@ -3,9 +3,12 @@ package server
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"kaika/core/serve"
 )
@@ -44,6 +47,32 @@ func tarOf(t *testing.T, files map[string]string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// TestLeftOfSentModels starts a server where another was killed while a model came.
+func TestLeftOfSentModels(t *testing.T) {
+	received := t.TempDir()
+	kept := []string{".receiving-2", "flowers-20260101-000000-ABCDEFGH"}
+	for name, age := range map[string]time.Duration{
+		".receiving-1": leftOver + time.Hour, ".flowers-1-unpack-1": leftOver + time.Hour, kept[0]: time.Hour, kept[1]: 10 * leftOver,
+	} {
+		at := filepath.Join(received, name)
+		if err := errors.Join(os.Mkdir(at, 0o700), os.Chtimes(at, time.Time{}, time.Now().Add(-age))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newStand(t, func(c *Config, _ *serve.Config) { c.Received = received })
+	entries, err := os.ReadDir(received)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if !slices.Equal(names, kept) {
+		t.Errorf("there are %q, want %q", names, kept)
+	}
 }
 
 // TestModelsAreSent sends models that were trained elsewhere: a sound one is served at once, of any other nothing stays.

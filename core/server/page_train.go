@@ -133,7 +133,7 @@ func (s *Server) datasetsOnPage(ctx context.Context) (list []datasetOnPage, keep
 	}
 	for _, name := range names {
 		row := datasetOnPage{Name: name}
-		err := s.datasets.use(ctx, name, func(l *curate.Library) error {
+		err := s.library(ctx, name, func(_ context.Context, l *curate.Library) error {
 			row.Labels = l.Labels()
 			row.Photos = count(row.Labels)
 			return nil

@@ -143,12 +143,10 @@ func (s *Server) addBytes(ctx context.Context, p *sentPhotos, name string, data 
 		p.all = append(p.all, sentPhoto{name: name, err: large})
 		return nil
 	}
-	// Other formats than the engine's are decoded here, which takes much memory for a while.
-	if err := s.parses.Acquire(ctx, 1); err != nil {
+	parsed, err := s.parse(ctx, data)
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	parsed, err := picture.Parse(data)
-	s.parses.Release(1)
 	// What is kept from here on are the picture's bytes. Those of a photo that was turned into a PNG can be many times as many.
 	if more := int64(len(parsed.Data) - len(data)); more > 0 {
 		if err := p.take(more); err != nil {
@@ -159,6 +157,21 @@ func (s *Server) addBytes(ctx context.Context, p *sentPhotos, name string, data 
 	}
 	p.all = append(p.all, sentPhoto{name, parsed, err})
 	return nil
+}
+
+// parse is [picture.Parse]. Other formats than the engine's are decoded by it, which takes much memory for a while: those wait
+// for their turn, but not for ever.
+func (s *Server) parse(ctx context.Context, data []byte) (picture.Encoded, error) {
+	if !picture.NeedsDecoding(data) {
+		return picture.Parse(data)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.AnswerTime)
+	defer cancel()
+	if err := s.parses.Acquire(ctx, 1); err != nil {
+		return picture.Encoded{}, err
+	}
+	defer s.parses.Release(1)
+	return picture.Parse(data)
 }
 
 // cleanName makes a name that can be shown and logged of what a client calls a file.

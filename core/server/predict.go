@@ -174,9 +174,15 @@ func open(d *json.Decoder, want json.Delim, otherwise string) error {
 	return nil
 }
 
+// maxDepth is how deep a value of no interest may be nested. The decoder keeps eight bytes for each level, which nobody counts.
+const maxDepth = 100
+
 // skip reads a value of no interest.
 func skip(d *json.Decoder) error {
 	for depth := 0; ; {
+		if depth > maxDepth {
+			return badRequest("json", fmt.Sprintf("JSON Parse error: the document is nested deeper than %d levels", maxDepth))
+		}
 		t, err := d.Token()
 		if err != nil {
 			return err

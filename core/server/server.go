@@ -81,6 +81,7 @@ func New(c Config) (*Server, error) {
 		stopping: make(chan struct{}),
 	}
 	s.learning = newLearning(c.Training, c.Log)
+	s.datasets.clear(c.Received, ".*", leftOver) // Archives, and what was unpacked by half, of a server that was killed.
 	if c.Uploads != nil {
 		if err := c.Metrics.registry.Register(uploadMetrics{c.Uploads}); err != nil {
 			return nil, fmt.Errorf("counting the kept photos: %w", err)
