@@ -81,7 +81,9 @@ func (s *session) begin(dir string, open func(context.Context, string) (*curate.
 		library, err := open(s.ctx, dir)
 		s.dispatch(func() {
 			if number != s.openings {
-				s.drop(library)
+				if library != nil {
+					s.closeAfter(library, func() {})
+				}
 				return
 			}
 			s.opening = ""
@@ -112,18 +114,6 @@ func (s *session) use(library *curate.Library) {
 	s.changed()
 }
 
-// drop closes a library, if it is one, that nobody waits for any more.
-func (s *session) drop(library *curate.Library) {
-	if library == nil {
-		return
-	}
-	s.work.Go(func() {
-		if err := library.Close(); err != nil {
-			s.log.Warn("closing the dataset", "dataset", library.Dir(), "error", err)
-		}
-	})
-}
-
 // release closes the library at work, beside, when no job needs it any more.
 func (s *session) release() {
 	if s.library == nil {
@@ -132,7 +122,11 @@ func (s *session) release() {
 	library, stop := s.library, s.stopWatch
 	s.library, s.stopWatch = nil, nil
 	stop()
-	wait := s.jobs()
+	s.closeAfter(library, s.jobs())
+}
+
+// closeAfter closes a library, beside, when a wait is over.
+func (s *session) closeAfter(library *curate.Library, wait func()) {
 	s.work.Go(func() {
 		wait()
 		if err := library.Close(); err != nil {

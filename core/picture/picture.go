@@ -162,10 +162,9 @@ func unreadable(err error) error {
 
 // NeedsDecoding tells whether Parse would decode the bytes of a file, and not only look at its header: TensorFlow knows JPEG
 // and PNG alone.
-func NeedsDecoding(data []byte) bool {
-	kind := sniff(data)
-	return kind != JPEG && kind != PNG
-}
+func NeedsDecoding(data []byte) bool { return sniff(data).needsDecoding() }
+
+func (k Kind) needsDecoding() bool { return k != JPEG && k != PNG }
 
 // Parse looks at the bytes of a file and gives the picture in them. The result is determined by the bytes alone, and
 // for a JPEG or PNG keeps them. The error is an *Error.
@@ -176,7 +175,7 @@ func Parse(data []byte) (Encoded, error) {
 		return Encoded{}, err
 	}
 	e := Encoded{Data: data, Orientation: max(h.orientation, 1), Width: h.width, Height: h.height, Kind: kind}
-	if NeedsDecoding(data) {
+	if kind.needsDecoding() {
 		if e.Data, err = toPNG(kind, data, h.width, h.height); err != nil {
 			return Encoded{}, err
 		}

@@ -178,7 +178,7 @@ func (m *Models) change(ctx context.Context) (func(), error) {
 // and are its versions (the layout of TensorFlow Serving). A model folder has the number that it had before by State, or
 // the next.
 //
-// The active version is the one that State says; but a version that State does not know yet is newer than the choice
+// The active version is the one that State says; but a version above it that State does not know yet is newer than the choice
 // there, so the highest of those comes first. If it cannot be loaded, one that can be is taken, and the log is warned. It is
 // an error only if there is none: then the model is listed, and waits for [Models.Activate].
 func (m *Models) Serve(ctx context.Context, name string, dirs ...string) error {
@@ -319,8 +319,7 @@ func (e *entry) restore(was record) {
 }
 
 // find lists the versions in folders, and gives those that State does not know and that are above the active one, as for
-// [Models.Rescan]: those below it were passed over. A number in the name of a folder weighs
-// more than one that was given.
+// [Models.Rescan]: those below it were passed over. A number in the name of a folder weighs more than one that was given.
 func (m *Models) find(e *entry, was record, dirs []string) (fresh []int, err error) {
 	var single []string
 	for _, dir := range dirs {

@@ -143,9 +143,15 @@ func (s *Server) addBytes(ctx context.Context, p *sentPhotos, name string, data 
 		p.all = append(p.all, sentPhoto{name: name, err: large})
 		return nil
 	}
-	parsed, err := s.parse(ctx, data)
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
-		return err
+	decodes := picture.NeedsDecoding(data)
+	if decodes {
+		if err := s.turnToDecode(ctx); err != nil {
+			return err
+		}
+	}
+	parsed, err := picture.Parse(data)
+	if decodes {
+		s.parses.Release(1)
 	}
 	// What is kept from here on are the picture's bytes. Those of a photo that was turned into a PNG can be many times as many.
 	if more := int64(len(parsed.Data) - len(data)); more > 0 {
@@ -159,19 +165,12 @@ func (s *Server) addBytes(ctx context.Context, p *sentPhotos, name string, data 
 	return nil
 }
 
-// parse is [picture.Parse]. Other formats than the engine's are decoded by it, which takes much memory for a while: those wait
-// for their turn, but not for ever.
-func (s *Server) parse(ctx context.Context, data []byte) (picture.Encoded, error) {
-	if !picture.NeedsDecoding(data) {
-		return picture.Parse(data)
-	}
+// turnToDecode waits for one of parses, but not for ever: decoding, of other formats than the engine's, takes much memory for a
+// while.
+func (s *Server) turnToDecode(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.AnswerTime)
 	defer cancel()
-	if err := s.parses.Acquire(ctx, 1); err != nil {
-		return picture.Encoded{}, err
-	}
-	defer s.parses.Release(1)
-	return picture.Parse(data)
+	return s.parses.Acquire(ctx, 1)
 }
 
 // cleanName makes a name that can be shown and logged of what a client calls a file.

@@ -135,14 +135,7 @@ func (t *Tab) Busy() (what string, ok bool) {
 
 // Settled gives a channel that is closed when photos are in the dataset that are being added to it: until then it must not be
 // closed.
-func (t *Tab) Settled() <-chan struct{} {
-	if t.p.settled == nil {
-		none := make(chan struct{})
-		close(none)
-		return none
-	}
-	return t.p.settled
-}
+func (t *Tab) Settled() <-chan struct{} { return t.p.settled }
 
 // Close stops all work and waits for it.
 func (t *Tab) Close() { t.p.close() }

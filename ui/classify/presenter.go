@@ -81,7 +81,7 @@ type presenter struct {
 
 	library Library
 	adding  *progress
-	settled chan struct{} // Closed when nothing is done to the dataset any more; nil if nothing ever was.
+	settled chan struct{} // Closed while nothing is done to the dataset.
 	enough  context.CancelFunc
 	notice  *notice
 }
@@ -97,8 +97,9 @@ func newPresenter(p Params) *presenter {
 	c := &presenter{
 		open: p.Open, models: p.Models, jobs: p.Jobs, thumbs: p.Thumbs, preferences: p.Preferences, log: log,
 		dispatch: p.Dispatch, changed: func() {}, failed: func(problem, error) {},
-		ctx: ctx, stop: stop, byPath: map[string]*row{}, selected: map[string]bool{},
+		ctx: ctx, stop: stop, byPath: map[string]*row{}, selected: map[string]bool{}, settled: make(chan struct{}),
 	}
+	close(c.settled)
 	c.clipboard = p.Clipboard
 	if c.clipboard == nil {
 		c.clipboard = clipboard.Read

@@ -254,8 +254,7 @@ func (p *presenter) useService(i int) {
 
 // turnTo is useService without what it shows.
 func (p *presenter) turnTo(i int) {
-	p.unlist()
-	p.listings++ // Nobody waits for the one that may be going on.
+	p.endListing()
 	p.forget()
 	if p.service == nil || i < 0 { // From one service to another, the keywords stay.
 		p.rows = nil
@@ -526,12 +525,17 @@ func (p *presenter) choose(path string) bool {
 // errOwn says that the photos are those of the dataset itself.
 var errOwn = errors.New("the folder is the dataset itself or a part of it")
 
+// endListing ends the listing that may be going on: nobody waits for it any more.
+func (p *presenter) endListing() {
+	p.unlist()
+	p.listings++
+}
+
 // list lists a folder, an archive or a list of addresses beside.
 func (p *presenter) list(path string) {
-	p.unlist()
+	p.endListing()
 	ctx, cancel := context.WithCancel(p.ctx)
 	p.unlist = cancel
-	p.listings++
 	number, library, dir, log := p.listings, p.library, p.dir, p.log
 	p.path, p.local, p.rows, p.listing, p.listErr = path, nil, nil, true, nil
 	p.work.Go(func() {
@@ -672,8 +676,7 @@ func (p *presenter) start() {
 // halt asks the run to stop, or ends listing.
 func (p *presenter) halt() {
 	if p.listing {
-		p.unlist()
-		p.listings++ // Nobody waits for this one.
+		p.endListing()
 		p.listing, p.path = false, ""
 		p.changed()
 	}
